@@ -1,0 +1,28 @@
+"""Adversarial autoencoders as scikit-learn estimators."""
+
+from importlib import import_module
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sklearn_aae import callbacks, metrics, modules, priors
+    from sklearn_aae._autoencoder import AdversarialAutoencoder
+
+__all__ = ["AdversarialAutoencoder", "callbacks", "metrics", "modules", "priors"]
+
+__version__ = _version("sklearn-aae")
+
+# Imported when first used: `import sklearn_aae.metrics` then does not load torch.
+_ORIGIN = {"AdversarialAutoencoder": "sklearn_aae._autoencoder"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ORIGIN:
+        return getattr(import_module(_ORIGIN[name]), name)
+    if name in __all__:
+        return import_module(f"sklearn_aae.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

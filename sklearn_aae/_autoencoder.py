@@ -1,0 +1,460 @@
+"""AdversarialAutoencoder: transformer, sampler and outlier detector."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import OutlierMixin
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from sklearn_aae._base import BaseAdversarialAutoencoder, in_dtype
+from sklearn_aae._compat import CallbackSupportMixin, Interval, StrOptions, _fit_context
+
+__all__ = ["AdversarialAutoencoder"]
+
+# Tukey's fence: the lower quartile less this many interquartile ranges.
+_TUKEY = 1.5
+
+
+class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarialAutoencoder):
+    """Autoencoder whose codes follow a distribution of your choice.
+
+    An encoder compresses rows to a few numbers, a decoder restores them, and a discriminator makes
+    the codes follow `prior`, so that the decoder can be sampled from and unusual rows stand out
+    [1]_. A transformer, a denoiser (`reconstruct`), a sampler (`sample`) and an outlier detector
+    (`score_samples`, `predict`) in one.
+
+    "Adversarial" refers to the game between encoder and discriminator, not to attacks on models.
+
+    Parameters
+    ----------
+    n_components : int or "auto", default="auto"
+        Width of the code. "auto" is about the square root of n_features, from 2 to 16, and less
+        than n_features where possible.
+
+    hidden_layer_sizes : tuple of int, default=(256, 128)
+        Widths of the encoder's hidden layers; the decoder mirrors them.
+
+    activation : {"relu", "leaky_relu", "elu", "gelu", "silu", "tanh"}, default="relu"
+        Activation of the hidden layers of encoder and decoder.
+
+    encoder, decoder, discriminator : nn.Module, callable or None, default=None
+        Networks of your own: an instance, which is copied and never trained in place, or a
+        callable ``(in_features, out_features) -> nn.Module``. None: built for the data. They work
+        on standardised rows; checked on one row before training.
+
+    image_shape : tuple of three int or None, default=None
+        (channels, height, width) of images in the rows of X, which stay flattened. The built
+        networks then start and end with convolutions.
+
+    posterior : {"deterministic", "gaussian", "implicit"}, default="deterministic"
+        q(z|x): one code for each row, a normal distribution around it, or a network of row and
+        noise ([1]_, section 2.1). `transform` is deterministic for all three.
+
+    prior : {"normal", "uniform", "mixture_of_gaussians", "swiss_roll"} or object, \
+            default="normal"
+        What the codes are matched to: a name, an object of `sklearn_aae.priors`, or any object
+        with ``sample(n_samples, generator)``. A prior with classes, such as
+        ``MixtureOfGaussians(n_classes=10)``, makes `fit` place the rows of class k, given in `y`
+        as ints from 0, on component k; rows with `y` of -1 are free.
+
+    likelihood : {"gaussian", "laplace", "bernoulli", "poisson"}, default="gaussian"
+        What the decoder's output means: squared or absolute error in standardised units,
+        probabilities for X in [0, 1], or rates of counts.
+
+    adversarial_weight : float, default=0.3
+        Weight of the match with the prior against the reconstruction loss, which is the share of
+        deviance left unexplained: neither depends on the units or the number of columns. 0 gives
+        a plain autoencoder.
+
+    adversarial_loss : {"non_saturating", "least_squares", "hinge", "wasserstein"}, \
+            default="non_saturating"
+        Losses of discriminator and encoder.
+
+    gradient_penalty : float, default=0.1
+        Weight of the zero-centred penalty on the discriminator's gradient, on codes and prior
+        [2]_.
+
+    instance_noise : float, default=0.0
+        Standard deviation of noise on the discriminator's input.
+
+    noise : float, default=0.1
+        Standard deviation of the noise added to the encoder's input in training, in standardised
+        units: the autoencoder learns to remove it.
+
+    standardize : bool, default=True
+        Centre and scale the columns inside the estimator: to unit variance, or less where values
+        would lie further than five units from the mean. Codes, scores and reconstructions then do
+        not depend on the units of X.
+
+    lr : float, default=1e-3
+        Learning rate of encoder and decoder, decayed over the second half of the training.
+
+    discriminator_lr : float or None, default=None
+        Learning rate of the discriminator; None: twice `lr`.
+
+    weight_decay : float, default=0.0
+        Weight decay, passed to the optimiser.
+
+    optimizer : class, default=torch.optim.Adam
+        Optimiser class of torch.
+
+    batch_size : int or "auto", default="auto"
+        Rows in a step; "auto": an eighth of the rows, from 32 to 256.
+
+    max_iter : int or "auto", default="auto"
+        Number of epochs; "auto": as many as make about 3,000 steps, from 4 to 600.
+
+    early_stopping : bool, default=False
+        Hold rows out, stop when their reconstruction and the match of their codes with the prior
+        get no better, and go back to the best weights.
+
+    validation_fraction : float, default=0.1
+        Share of rows to hold out, in (0, 1). Only with `early_stopping` and without `X_val`.
+
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which to stop. Only with `early_stopping`.
+
+    tol : float, default=1e-4
+        Improvement that counts. Only with `early_stopping`.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last fit's networks and scaling.
+
+    score_method : {"reconstruction", "prior", "discriminator"}, default="reconstruction"
+        What `score_samples` returns: the log-likelihood of a row given its reconstruction, the
+        log density of its code under the prior, or the discriminator's logit for its code.
+
+    contamination : "auto" or float, default="auto"
+        Share of outliers in the training data, in (0, 0.5], which sets `offset_` and nothing else.
+        "auto": rows below Tukey's fence, the lower quartile of the training scores less 1.5
+        interquartile ranges.
+
+    callbacks : list of skorch callbacks or None, default=None
+        Run besides the estimator's own, with the net `net_`.
+
+    device : str or torch.device, default="auto"
+        Where to train; "auto": a GPU if there is one.
+
+    verbose : int, default=0
+        1 shows the progress of training.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of weights, noise, batches and draws. An int gives the same model at every fit, to the
+        bit, on one machine with the same versions, device and number of threads. Global random
+        generators are neither used nor changed.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Width of the code.
+    n_iter_ : int
+        Number of epochs run, over all fits where they continue each other.
+    history_ : dict of str to list of float
+        Losses by name, one value for each epoch.
+    offset_ : float
+        ``decision_function = score_samples - offset_``.
+    prior_ : object
+        The prior, bound to the width of the code.
+    encoder_, decoder_, discriminator_ : nn.Module
+        Networks in eval mode.
+    net_ : AdversarialNet
+        The skorch net.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of columns seen in `fit`, if all were strings.
+
+    See Also
+    --------
+    sklearn.decomposition.PCA : Linear, and exact in no time.
+    sklearn.ensemble.IsolationForest : Outlier detection with trees.
+
+    Notes
+    -----
+    `partial_fit` and `warm_start` keep the scaling of the first call, to which the weights are
+    tied.
+
+    References
+    ----------
+    .. [1] Makhzani, Shlens, Jaitly, Goodfellow and Frey (2015), "Adversarial autoencoders",
+       https://arxiv.org/abs/1511.05644
+    .. [2] Mescheder, Geiger and Nowozin (2018), "Which training methods for GANs do actually
+       converge?", https://arxiv.org/abs/1801.04406
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_aae import AdversarialAutoencoder
+    >>> X = load_iris().data
+    >>> model = AdversarialAutoencoder(n_components=2, max_iter=50, random_state=0).fit(X)
+    >>> model.transform(X).shape
+    (150, 2)
+    >>> model.sample(3, random_state=0).shape
+    (3, 4)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseAdversarialAutoencoder._parameter_constraints,
+        "score_method": [StrOptions({"reconstruction", "prior", "discriminator"})],
+        "contamination": [
+            StrOptions({"auto"}),
+            Interval(numbers.Real, 0, 0.5, closed="right"),
+        ],
+    }
+
+    def __init__(
+        self,
+        n_components: int | str = "auto",
+        *,
+        hidden_layer_sizes: Any = (256, 128),
+        activation: str = "relu",
+        encoder: Any = None,
+        decoder: Any = None,
+        discriminator: Any = None,
+        image_shape: Any = None,
+        posterior: str = "deterministic",
+        prior: Any = "normal",
+        likelihood: str = "gaussian",
+        adversarial_weight: float = 0.3,
+        adversarial_loss: str = "non_saturating",
+        gradient_penalty: float = 0.1,
+        instance_noise: float = 0.0,
+        noise: float = 0.1,
+        standardize: bool = True,
+        lr: float = 1e-3,
+        discriminator_lr: float | None = None,
+        weight_decay: float = 0.0,
+        optimizer: Any = torch.optim.Adam,
+        batch_size: int | str = "auto",
+        max_iter: int | str = "auto",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        score_method: str = "reconstruction",
+        contamination: float | str = "auto",
+        callbacks: Any = None,
+        device: Any = "auto",
+        verbose: int = 0,
+        random_state: Any = None,
+    ) -> None:
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.encoder = encoder
+        self.decoder = decoder
+        self.discriminator = discriminator
+        self.image_shape = image_shape
+        self.posterior = posterior
+        self.prior = prior
+        self.likelihood = likelihood
+        self.adversarial_weight = adversarial_weight
+        self.adversarial_loss = adversarial_loss
+        self.gradient_penalty = gradient_penalty
+        self.instance_noise = instance_noise
+        self.noise = noise
+        self.standardize = standardize
+        self.lr = lr
+        self.discriminator_lr = discriminator_lr
+        self.weight_decay = weight_decay
+        self.optimizer = optimizer
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.score_method = score_method
+        self.contamination = contamination
+        self.callbacks = callbacks
+        self.device = device
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, *, X_val: Any = None
+    ) -> AdversarialAutoencoder:
+        """Train the networks.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            At least two rows, finite.
+        y : array-like of shape (n_samples,) or None, default=None
+            Components of a prior with classes, ints from 0, -1 for unlabelled; ignored with
+            other priors.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in all losses, non-negative and not all zero.
+        X_val : array-like of shape (n_val, n_features), default=None
+            Held-out rows for `early_stopping`, instead of a share of X.
+
+        Returns
+        -------
+        self : AdversarialAutoencoder
+            Fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or array is out of its range, a network does not fit the data, or a
+            loss becomes NaN. The estimator is then as it was before the call.
+        """
+        continued = self.warm_start and hasattr(self, "net_")
+        self._fit(X, y, sample_weight, X_val, continued=continued)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None
+    ) -> AdversarialAutoencoder:
+        """Train for one pass over X, from where the last call ended.
+
+        The scaling is that of the first call, which should see a representative chunk; `offset_`
+        is that of the last. `early_stopping` and the decay of the learning rate do not apply.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            At least two rows, finite.
+        y : array-like of shape (n_samples,) or None, default=None
+            As in `fit`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in `fit`.
+
+        Returns
+        -------
+        self : AdversarialAutoencoder
+            Fitted estimator.
+        """
+        self._fit(X, y, sample_weight, n_epochs=1, continued=hasattr(self, "net_"))
+        return self
+
+    def _fit_after_training(self, X: np.ndarray, sample_weight: np.ndarray | None) -> None:
+        self.offset_ = self._offset(self._scores(X), sample_weight)
+
+    def _check_parameters(self) -> None:
+        """What only shows once the prior is bound, before any training."""
+        prior = self.prior_
+        if self.score_method == "prior" and not (
+            hasattr(prior, "log_prob") and getattr(prior, "has_full_support", True)
+        ):
+            raise ValueError(
+                f'score_method="prior" needs a prior with a density that is positive everywhere, '
+                f'got prior={prior!r}. Use prior="normal" or "mixture_of_gaussians", or another '
+                "score_method."
+            )
+        if self.score_method == "discriminator" and self.adversarial_weight == 0:
+            raise ValueError(
+                'score_method="discriminator" needs a trained discriminator, got '
+                "adversarial_weight=0. Raise adversarial_weight or use another score_method."
+            )
+
+    def _offset(self, scores: np.ndarray, sample_weight: np.ndarray | None) -> float:
+        if sample_weight is None:
+            how: dict[str, Any] = {}
+        else:
+            how = {"weights": sample_weight, "method": "inverted_cdf"}
+        if isinstance(self.contamination, str):
+            lower, upper = np.quantile(scores, [0.25, 0.75], **how)
+            return float(lower - _TUKEY * (upper - lower))
+        return float(np.quantile(scores, self.contamination, **how))
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Score rows: the higher, the more normal.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            As `score_method` says, in nats, float64. For "reconstruction" with a Gaussian or
+            Laplace likelihood the density is that of standardised rows.
+        """
+        check_is_fitted(self)
+        return self._scores(self._validated(X))
+
+    def _scores(self, X: np.ndarray) -> np.ndarray:
+        autoencoder = self._autoencoder(X.dtype)
+
+        if self.score_method == "prior":
+
+            def score(x: Tensor) -> Tensor:
+                return self.prior_.log_prob(autoencoder.encode(x).double())
+
+        elif self.score_method == "discriminator":
+            critic = self.net_.game.critics[0]
+            discriminator = in_dtype(self.discriminator_, X.dtype)
+
+            def score(x: Tensor) -> Tensor:
+                z = autoencoder.encode(x)
+                unlabelled = torch.full((len(z),), -1, device=z.device)
+                return discriminator(critic.with_labels(z, unlabelled)).squeeze(1)
+
+        else:
+            likelihood = self._likelihood
+
+            def score(x: Tensor) -> Tensor:
+                output = autoencoder(x)
+                exact = likelihood.to(x.device, torch.float64)
+                return exact.log_prob(output.double(), x.double()).sum(dim=1)
+
+        return self._on_rows(score, X, None)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean of `score_samples`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+        y : Ignored
+            Present for scikit-learn's conventions.
+
+        Returns
+        -------
+        score : float
+            In nats.
+        """
+        return float(self.score_samples(X).mean())
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Score rows with the threshold at zero: negative for outliers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,)
+            ``score_samples(X) - offset_``.
+        """
+        check_is_fitted(self)
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Tell inliers from outliers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        is_inlier : ndarray of shape (n_samples,)
+            1 for inliers and -1 for outliers.
+        """
+        return np.where(self.decision_function(X) >= 0, 1, -1)

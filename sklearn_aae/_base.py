@@ -1,0 +1,595 @@
+"""Parameters, validation, arrays to tensors and back, seeding and state of all estimators."""
+
+from __future__ import annotations
+
+import copy
+import numbers
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
+from sklearn.utils import check_array, check_random_state, gen_batches
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor, nn
+
+from sklearn_aae._build import (
+    check_component_labels,
+    check_networks,
+    make_networks,
+    resolve_batch_size,
+    resolve_device,
+    resolve_max_iter,
+    resolve_n_components,
+    seeded_global_generator,
+)
+from sklearn_aae._compat import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    _check_sample_weight,
+    output_frame,
+)
+from sklearn_aae._critics import ADVERSARIAL_LOSSES, Critic
+from sklearn_aae._likelihoods import LIKELIHOODS, make_likelihood
+from sklearn_aae._net import AdversarialNet, Rows
+from sklearn_aae._scaling import chunk_size, column_scaling, value_range
+from sklearn_aae.callbacks import (
+    AdversarialTraining,
+    EarlyStopping,
+    LearningRateDecay,
+    PriorMatch,
+    Progress,
+    ScikitLearnCallbacks,
+)
+from sklearn_aae.modules import ACTIVATIONS, Autoencoder
+from sklearn_aae.priors import PRIORS, bind_prior, draw, has_classes, straight_path
+
+__all__ = ["BaseAdversarialAutoencoder", "in_dtype"]
+
+_VERSION = version("sklearn-aae")
+
+
+class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """What the estimators share: they differ by their critics and their manners.
+
+    A subclass defines `__init__` with its own parameters and, where more is to be learned after the
+    networks, `_fit_after_training`. The base stays small: mathematics is in the modules below it.
+    """
+
+    net_: AdversarialNet
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_components": [StrOptions({"auto"}), Interval(numbers.Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": ["array-like"],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "encoder": [None, callable],
+        "decoder": [None, callable],
+        "discriminator": [None, callable],
+        "image_shape": [None, "array-like"],
+        "posterior": [StrOptions({"deterministic", "gaussian", "implicit"})],
+        "prior": [StrOptions(set(PRIORS)), HasMethods("sample")],
+        "likelihood": [StrOptions(set(LIKELIHOODS))],
+        "adversarial_weight": [Interval(numbers.Real, 0, None, closed="left")],
+        "adversarial_loss": [StrOptions(set(ADVERSARIAL_LOSSES))],
+        "gradient_penalty": [Interval(numbers.Real, 0, None, closed="left")],
+        "instance_noise": [Interval(numbers.Real, 0, None, closed="left")],
+        "noise": [Interval(numbers.Real, 0, None, closed="left")],
+        "standardize": ["boolean"],
+        "lr": [Interval(numbers.Real, 0, None, closed="neither")],
+        "discriminator_lr": [None, Interval(numbers.Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(numbers.Real, 0, None, closed="left")],
+        "optimizer": [callable],
+        "batch_size": [StrOptions({"auto"}), Interval(numbers.Integral, 1, None, closed="left")],
+        "max_iter": [StrOptions({"auto"}), Interval(numbers.Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(numbers.Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(numbers.Integral, 1, None, closed="left")],
+        "tol": [Interval(numbers.Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "callbacks": [None, "array-like"],
+        "device": [str, torch.device],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    # Fitting.
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        X_val: Any = None,
+        *,
+        n_epochs: int | None = None,
+        continued: bool = False,
+    ) -> None:
+        """Validate, build or continue the networks, train, and learn what comes after."""
+        with _restored_on_error(self):
+            X = validate_data(
+                self, X, dtype=[np.float64, np.float32], ensure_min_samples=2, reset=not continued
+            )
+            if sample_weight is not None:
+                sample_weight = _check_sample_weight(
+                    sample_weight, X, dtype=np.float64, ensure_non_negative=True
+                )
+            device = resolve_device(self.device)
+            random_state = check_random_state(self.random_state)
+            if X_val is not None:
+                if not self.early_stopping:
+                    raise ValueError(
+                        "X_val is the held-out set of early stopping, got X_val with "
+                        "early_stopping=False. Set early_stopping=True or leave X_val out."
+                    )
+                X_val = validate_data(self, X_val, dtype=[np.float64, np.float32], reset=False)
+            self._check_domain(X)
+            if not continued:
+                center, scale = self._column_scaling(X, sample_weight)
+                mean = np.average(X, axis=0, weights=sample_weight)
+                self._center, self._scale, self._dtype = center, scale, X.dtype
+                self._likelihood = make_likelihood(self.likelihood, center, scale, mean)
+                seed = int(random_state.randint(2**31 - 1))
+                self._build(X, device, seed, labelled=y is not None)
+            else:
+                # A failure must leave the networks as they were, so a copy of them is trained.
+                self.net_ = copy.deepcopy(self.net_)
+            targets = self._targets(X, y, sample_weight)
+            self._train(X, targets, X_val, random_state, n_epochs)
+            self._fit_after_training(X, sample_weight)
+
+    def _check_parameters(self) -> None:
+        """What an estimator has to check before training, once the prior is bound."""
+
+    def _fit_after_training(self, X: np.ndarray, sample_weight: np.ndarray | None) -> None:
+        """What an estimator learns once the networks are trained."""
+
+    def _column_scaling(
+        self, X: np.ndarray, sample_weight: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if self.standardize:
+            return column_scaling(X, sample_weight)
+        return np.zeros(X.shape[1]), np.ones(X.shape[1])
+
+    def _check_domain(self, X: np.ndarray) -> None:
+        problem = LIKELIHOODS[self.likelihood].check_domain(*value_range(X))
+        if problem is not None:
+            raise ValueError(f'likelihood="{self.likelihood}": {problem}')
+
+    def _targets(
+        self, X: np.ndarray, y: Any, sample_weight: np.ndarray | None
+    ) -> dict[str, np.ndarray]:
+        """What the training step needs of each row besides X."""
+        targets = {}
+        if sample_weight is not None:
+            # Mean 1, so that weights change what counts and not how much everything counts.
+            targets["sample_weight"] = (sample_weight / sample_weight.mean()).astype(np.float32)
+        if self._conditional:
+            targets["y"] = check_component_labels(y, len(X), self.prior_.n_classes)
+        return targets
+
+    @property
+    def _conditional(self) -> bool:
+        """Whether the networks were built for labels: the discriminator sees them."""
+        return any(critic.n_classes > 0 for critic in self.net_.game.critics)
+
+    # Networks.
+
+    def _build(self, X: np.ndarray, device: torch.device, seed: int, labelled: bool) -> None:
+        n_features = X.shape[1]
+        k = resolve_n_components(self.n_components, n_features)
+        self.n_components_ = k
+        self.prior_ = bind_prior(self.prior, k)
+        self._check_parameters()
+        critics = self._make_critics(labelled)
+        with seeded_global_generator(self._has_custom_network(), seed):
+            autoencoder, discriminators = make_networks(
+                n_features,
+                k,
+                critics,
+                encoder=self.encoder,
+                decoder=self.decoder,
+                discriminator=self.discriminator,
+                hidden_layer_sizes=self.hidden_layer_sizes,
+                activation=self.activation,
+                image_shape=self.image_shape,
+                posterior=self.posterior,
+                seed=seed,
+            )
+            x = torch.from_numpy((X[:1] - self._center) / self._scale).float()
+            check_networks(autoencoder, discriminators, critics, x)
+        discriminator_lr = self.discriminator_lr
+        if discriminator_lr is None:
+            # A faster discriminator tracks the encoder (Heusel et al., 2017).
+            discriminator_lr = 2 * self.lr
+        likelihood = self._likelihood.to(device, torch.float32)
+        self.net_ = AdversarialNet(
+            autoencoder,
+            likelihood,
+            game=AdversarialTraining(critics),
+            discriminators=discriminators,
+            null_deviance=self._null_deviance(X),
+            noise=float(self.noise),
+            lr=float(self.lr),
+            discriminator_lr=float(discriminator_lr),
+            optimizer=self.optimizer,
+            optimizer_options={"weight_decay": self.weight_decay} if self.weight_decay else {},
+            batch_size=resolve_batch_size(self.batch_size, len(X)),
+            device=str(device),
+            seed=seed,
+            verbose=0,
+        ).initialize()
+
+    def _make_critics(self, labelled: bool) -> tuple[Critic, ...]:
+        # One more class stands for unlabelled rows.
+        n_classes = self.prior_.n_classes + 1 if labelled and has_classes(self.prior_) else 0
+        return (
+            Critic(
+                "prior",
+                self.prior_,
+                float(self.adversarial_weight),
+                loss=self.adversarial_loss,
+                gradient_penalty=float(self.gradient_penalty),
+                instance_noise=float(self.instance_noise),
+                n_classes=n_classes,
+            ),
+        )
+
+    def _has_custom_network(self) -> bool:
+        return any(v is not None for v in (self.encoder, self.decoder, self.discriminator))
+
+    def _null_deviance(self, X: np.ndarray) -> float:
+        """Mean deviance of predicting the column means, on up to 10,000 evenly spaced rows."""
+        step = max(1, len(X) // 10_000)
+        sample = X[::step]
+        likelihood = self._likelihood
+        output = likelihood.constant_output()
+        total = 0.0
+        for rows in gen_batches(len(sample), chunk_size(X.shape[1])):
+            x = torch.from_numpy((sample[rows] - self._center) / self._scale)
+            total += likelihood.deviance(output.expand_as(x), x).mean(dim=1).sum().item()
+        mean = total / len(sample)
+        # Nothing varies: any unit serves.
+        return mean if mean > 0 else 1.0
+
+    # Training.
+
+    def _train(
+        self,
+        X: np.ndarray,
+        targets: dict[str, np.ndarray],
+        X_val: np.ndarray | None,
+        random_state: np.random.RandomState,
+        n_epochs: int | None,
+    ) -> None:
+        net = self.net_
+        device = torch.device(net.device)
+        training, held_out = None, None
+        if X_val is not None:
+            held_out = Rows(X_val, self._center, self._scale, device=device)
+        elif self.early_stopping and n_epochs is None:
+            training, validation = self._split(len(X), random_state)
+            held_out = Rows(
+                X, self._center, self._scale, device=device, selected=validation, targets=targets
+            )
+        rows = Rows(X, self._center, self._scale, device=device, selected=training, targets=targets)
+        single_pass = n_epochs is not None
+        if n_epochs is None:
+            n_epochs = resolve_max_iter(self.max_iter, len(rows), net.batch_size)
+        context = self._init_callback_context(max_subtasks=n_epochs)
+        told: dict[str, Any] = {"X": X, "y": None, "metadata": {}}
+        context.call_on_fit_task_begin(estimator=self, **told)
+
+        monitor = PriorMatch(self.prior_) if self.adversarial_weight > 0 else None
+        own: list[Any] = []
+        if not single_pass:
+            own.append(LearningRateDecay(n_epochs))
+        if held_out is not None:
+            own += [monitor] if monitor is not None else []
+            own.append(EarlyStopping(self.n_iter_no_change, self.tol, monitor))
+        if self.verbose:
+            own.append(Progress(n_epochs))
+        own.append(ScikitLearnCallbacks(self, context, told, self._snapshot))
+        net.callbacks = [*own, *(self.callbacks or [])]
+        net._initialize_callbacks()
+        if held_out is not None:
+            net.train_split = lambda dataset, y=None, **_: (dataset, held_out)
+        n_before = len(net.history)
+        with seeded_global_generator(self._has_custom_network(), net.seed + n_before):
+            try:
+                net.partial_fit(rows, epochs=n_epochs)
+            finally:
+                net.train_split = None
+        net._set_training(False)
+        self._record_history(n_before)
+        if net.interrupted_:
+            warnings.warn(
+                f"Training interrupted after {self.n_iter_} of {n_before + n_epochs} epochs: the "
+                "estimator is fitted with the weights of that moment.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        context.call_on_fit_task_end(estimator=self, **told, reconstruction_attributes={})
+        # What refers to the data goes with the training.
+        net.callbacks = self.callbacks
+        net.callbacks_ = [
+            (name, c) for name, c in net.callbacks_ if not isinstance(c, ScikitLearnCallbacks)
+        ]
+
+    def _split(self, n: int, random_state: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+        n_held_out = max(1, round(self.validation_fraction * n))
+        if n - n_held_out < 1:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} of {n} samples leaves no row to "
+                "train on. Lower it, pass X_val, or set early_stopping=False."
+            )
+        order = random_state.permutation(n)
+        return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
+
+    def _record_history(self, n_before: int) -> None:
+        complete = [row for row in self.net_.history if "train_loss" in row]
+        del self.net_.history[len(complete) :]
+        hidden = ("batches", "epoch", "dur")
+        names = [
+            name
+            for name in (complete[-1] if complete else {})
+            if name not in hidden and not name.endswith(("_best", "_batch_count"))
+        ]
+        self.history_ = {name: [row[name] for row in complete if name in row] for name in names}
+        self.n_iter_ = len(complete)
+
+    def _snapshot(self) -> dict[str, Any]:
+        """Fitted attributes of the moment, for callbacks that ask for a fitted estimator."""
+        state = {name: value for name, value in vars(self).items() if name != "net_"}
+        net = copy.deepcopy(self.net_)
+        net._set_training(False)
+        return {**{n: v for n, v in state.items() if n not in self.get_params(False)}, "net_": net}
+
+    # Use.
+
+    def transform(self, X: Any) -> Any:
+        """Encode X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components_)
+            Codes, deterministic for every posterior, in the dtype of X.
+        """
+        check_is_fitted(self)
+        X = self._validated(X)
+        return self._encode(X)
+
+    def inverse_transform(self, Z: Any) -> Any:
+        """Decode codes.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components_)
+            Codes.
+
+        Returns
+        -------
+        X : ndarray or frame of shape (n_samples, n_features_in_)
+            Rows in the units of X; a frame with the names of the columns under `set_output`.
+        """
+        check_is_fitted(self)
+        codes = check_array(Z, dtype=[np.float64, np.float32])
+        if codes.shape[1] != self.n_components_:
+            raise ValueError(
+                f"Z has {codes.shape[1]} columns, but {type(self).__name__} decodes codes of "
+                f"n_components_={self.n_components_} columns, as transform returns them."
+            )
+        return output_frame(self, self._decode(codes), Z)
+
+    def reconstruct(self, X: Any) -> Any:
+        """Encode and decode: X without what the code has no room for, such as noise.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        X_reconstructed : ndarray or frame of shape (n_samples, n_features)
+            In the units and dtype of X; a frame under `set_output`.
+        """
+        check_is_fitted(self)
+        validated = self._validated(X)
+        autoencoder = self._autoencoder(validated.dtype)
+
+        def reconstruction(x: Tensor) -> Tensor:
+            return self._mean(autoencoder(x))
+
+        width = self.n_features_in_
+        return output_frame(self, self._on_rows(reconstruction, validated, width), X)
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
+        """Decode draws from the prior.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows, at least 1.
+        random_state : int, RandomState instance or None, default=None
+            An int gives the same rows at every call; None draws anew.
+
+        Returns
+        -------
+        X : ndarray or frame of shape (n_samples, n_features_in_)
+            Rows in the units and dtype of the training data; a frame under `set_output`.
+        """
+        check_is_fitted(self)
+        if not isinstance(n_samples, numbers.Integral) or n_samples < 1:
+            raise ValueError(f"n_samples must be an int of at least 1, got {n_samples!r}.")
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        z = draw(self.prior_, int(n_samples), torch.Generator().manual_seed(seed))
+        return output_frame(self, self._decode(z.numpy().astype(self._dtype)), None)
+
+    def interpolate(self, X_from: Any, X_to: Any, n_steps: int = 10) -> np.ndarray:
+        """Decode codes on the way from one row to another.
+
+        The way is straight; where the prior is normal it follows the sphere, since a straight one
+        would pass through the thinly populated centre (White, 2016).
+
+        Parameters
+        ----------
+        X_from, X_to : array-like of shape (n_samples, n_features)
+            Start and end rows, as many of one as of the other.
+        n_steps : int, default=10
+            Points on each way, at least 2, both ends included.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_steps, n_features)
+            In the units of X; the first and last steps are the reconstructions of the ends.
+        """
+        check_is_fitted(self)
+        if not isinstance(n_steps, numbers.Integral) or n_steps < 2:
+            raise ValueError(f"n_steps must be an int of at least 2, got {n_steps!r}.")
+        start, end = self._validated(X_from), self._validated(X_to)
+        if len(start) != len(end):
+            raise ValueError(
+                f"X_from and X_to must have the same number of rows, got {len(start)} and "
+                f"{len(end)}. To start from one row, repeat it."
+            )
+        dtype = np.result_type(start, end)
+        z_from, z_to = (self._encode(x.astype(dtype, copy=False)) for x in (start, end))
+        t = np.linspace(0, 1, int(n_steps), dtype=dtype)
+        z = getattr(self.prior_, "path", straight_path)(z_from, z_to, t)
+        decoded = self._decode(z.reshape(-1, self.n_components_))
+        return decoded.reshape(len(start), len(t), self.n_features_in_)
+
+    @property
+    def encoder_(self) -> nn.Module:
+        """Encoder network in eval mode, on the device of `net_`."""
+        return self.net_.module_.encoder
+
+    @property
+    def decoder_(self) -> nn.Module:
+        """Decoder network in eval mode, on the device of `net_`."""
+        return self.net_.module_.decoder
+
+    @property
+    def discriminator_(self) -> nn.Module:
+        """Discriminator of codes in eval mode, on the device of `net_`."""
+        return self.net_.discriminators_["prior"]
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
+    # Arrays to tensors and back.
+
+    def _validated(self, X: Any) -> np.ndarray:
+        return validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+
+    def _autoencoder(self, dtype: np.dtype) -> Autoencoder:
+        """The networks in the precision of the data; the fitted ones are never changed."""
+        # float32 rounding depends on the shape of a matrix product, so that for float64 data a
+        # row's answer would depend on its batch beyond the data's own precision.
+        return in_dtype(self.net_.module_, dtype)
+
+    def _encode(self, X: np.ndarray) -> np.ndarray:
+        autoencoder = self._autoencoder(X.dtype)
+        return self._on_rows(autoencoder.encode, X, self.n_components_)
+
+    def _decode(self, codes: np.ndarray) -> np.ndarray:
+        decoder = in_dtype(self.net_.module_.decoder, codes.dtype)
+
+        def decode(z: Tensor) -> Tensor:
+            return self._mean(decoder(z))
+
+        return self._in_chunks(decode, codes, self.n_features_in_, torch.tensor)
+
+    def _mean(self, output: Tensor) -> Tensor:
+        return self._likelihood.to(output.device, output.dtype).mean(output)
+
+    def _standardized(self, chunk: np.ndarray) -> Tensor:
+        dtype = chunk.dtype
+        x = chunk - self._center.astype(dtype)
+        x /= self._scale.astype(dtype)
+        return torch.from_numpy(x)
+
+    def _on_rows(
+        self, function: Callable[[Tensor], Tensor], X: np.ndarray, width: int | None
+    ) -> np.ndarray:
+        """Apply a function of standardised rows to X, chunk by chunk."""
+        return self._in_chunks(function, X, width, self._standardized)
+
+    def _in_chunks(
+        self,
+        function: Callable[[Tensor], Tensor],
+        array: np.ndarray,
+        width: int | None,
+        to_tensor: Callable[[np.ndarray], Tensor],
+    ) -> np.ndarray:
+        """Apply a function to rows; (n, width) in the dtype of `array`, or (n,) in float64."""
+        if width is None:
+            out = np.empty(len(array), dtype=np.float64)
+        else:
+            out = np.empty((len(array), width), dtype=array.dtype)
+        n_rows = chunk_size(max(array.shape[1], self.n_features_in_, _widest(self.net_.module_)))
+        device = torch.device(self.net_.device)
+        with torch.inference_mode():
+            for rows in gen_batches(len(array), n_rows):
+                out[rows] = function(to_tensor(array[rows]).to(device)).cpu().numpy()
+        return out
+
+    # State.
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__().copy()
+        if "net_" in state:
+            state["_sklearn_aae_version"] = _VERSION
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        written_by = state.pop("_sklearn_aae_version", _VERSION)
+        if written_by != _VERSION:
+            warnings.warn(
+                InconsistentVersionWarning(
+                    estimator_name=type(self).__name__,
+                    current_sklearn_version=_VERSION,
+                    original_sklearn_version=written_by,
+                ),
+                stacklevel=2,
+            )
+        super().__setstate__(state)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+@contextmanager
+def _restored_on_error(estimator: BaseEstimator) -> Iterator[None]:
+    """Leave an estimator as it was if the block fails: no half-fitted state."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def in_dtype(module: Any, dtype: np.dtype) -> Any:
+    """The module itself for float32, a copy in double precision for float64."""
+    return module if dtype == np.float32 else copy.deepcopy(module).double()
+
+
+def _widest(module: nn.Module) -> int:
+    """Widest output of a layer, to bound the memory of a chunk."""
+    return max((p.shape[0] for p in module.parameters() if p.ndim > 0), default=1)

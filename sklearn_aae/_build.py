@@ -1,0 +1,265 @@
+"""From parameters to networks: resolve "auto", check shapes, build, and try on one row."""
+
+from __future__ import annotations
+
+import copy
+import math
+import numbers
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sklearn_aae._critics import Critic
+from sklearn_aae.modules import (
+    Autoencoder,
+    ConvolutionalDecoder,
+    ConvolutionalEncoder,
+    MultilayerPerceptron,
+)
+
+__all__ = [
+    "check_component_labels",
+    "check_networks",
+    "make_networks",
+    "resolve_batch_size",
+    "resolve_device",
+    "resolve_max_iter",
+    "resolve_n_components",
+    "seeded_global_generator",
+]
+
+# Steps of gradient descent after which the game had settled on all data of the benchmarks, and
+# bounds on the epochs they are turned into.
+_N_STEPS = 3000
+_MIN_EPOCHS, _MAX_EPOCHS = 4, 600
+_MIN_BATCH_SIZE, _MAX_BATCH_SIZE = 32, 256
+
+# Codes have few dimensions; this is enough to tell them from the prior.
+_DISCRIMINATOR_LAYERS = (128, 128)
+
+# A user's network may draw weights or dropout masks from torch's global generator. That generator
+# is then seeded and put back, by one fit at a time.
+_GLOBAL_GENERATOR = threading.RLock()
+
+
+def resolve_n_components(n_components: int | str, n_features: int) -> int:
+    """Size of the code; "auto" is about the square root of n_features, from 2 to 16.
+
+    With one to three columns it is at most one less than the columns, and at least 1: a code as
+    wide as the data has nothing to compress.
+    """
+    if n_components != "auto":
+        return int(n_components)
+    return max(1, min(max(2, round(math.sqrt(n_features))), 16, n_features - 1))
+
+
+def resolve_batch_size(batch_size: int | str, n_samples: int) -> int:
+    """Rows in a batch, at most all; "auto" is an eighth of the rows, from 32 to 256."""
+    if batch_size == "auto":
+        batch_size = min(max(n_samples // 8, _MIN_BATCH_SIZE), _MAX_BATCH_SIZE)
+    return min(int(batch_size), n_samples)
+
+
+def resolve_max_iter(max_iter: int | str, n_samples: int, batch_size: int) -> int:
+    """Number of epochs; "auto" turns a budget of gradient steps into epochs."""
+    if max_iter != "auto":
+        return int(max_iter)
+    n_batches = -(-n_samples // batch_size)
+    return min(max(-(-_N_STEPS // n_batches), _MIN_EPOCHS), _MAX_EPOCHS)
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """Device by name; "auto" is the first GPU, or the CPU without one."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(
+            f'device={device!r} is not a device of torch: {error}. Use "auto", "cpu" or "cuda".'
+        ) from error
+    if resolved.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            f"device={device!r} asks for a GPU, but torch.cuda.is_available() is False on this "
+            'machine. Use device="auto" or "cpu", or install a CUDA build of torch.'
+        )
+    return resolved
+
+
+def check_component_labels(y: Any, n_samples: int, n_classes: int) -> np.ndarray:
+    """Labels for a prior with classes: ints from 0 to n_classes - 1, or -1 for unlabelled."""
+    labels = np.asarray(y)
+    if labels.shape != (n_samples,):
+        raise ValueError(f"y must have shape (n_samples,) = ({n_samples},), got {labels.shape}.")
+    valid = np.arange(-1, n_classes)
+    try:
+        unknown = np.setdiff1d(labels, valid)
+    except TypeError:
+        unknown = labels
+    if len(unknown) or labels.dtype.kind not in "iufb":
+        raise ValueError(
+            f"y holds labels that the prior has no component for: {unknown[:5].tolist()}. With "
+            f"n_classes={n_classes}, labels are ints from 0 to {n_classes - 1}, and -1 for "
+            "unlabelled rows. Encode y, for example with LabelEncoder, or raise n_classes."
+        )
+    return labels.astype(np.int64)
+
+
+def check_layer_sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
+    sizes = tuple(np.atleast_1d(np.asarray(hidden_layer_sizes, dtype=object)))
+    if not all(isinstance(size, numbers.Integral) and int(size) > 0 for size in sizes):
+        raise ValueError(
+            f"hidden_layer_sizes must be a tuple of positive ints, got {hidden_layer_sizes!r}. "
+            "Use () for a linear encoder and decoder."
+        )
+    return tuple(int(size) for size in sizes)
+
+
+def check_image_shape(image_shape: Any, n_features: int) -> tuple[int, int, int] | None:
+    if image_shape is None:
+        return None
+    shape = tuple(image_shape)
+    ok = len(shape) == 3 and all(isinstance(s, numbers.Integral) and int(s) > 0 for s in shape)
+    if not ok:
+        raise ValueError(
+            "image_shape must be three positive ints (channels, height, width), got "
+            f"{image_shape!r}."
+        )
+    channels, height, width = (int(s) for s in shape)
+    if channels * height * width != n_features:
+        raise ValueError(
+            f"image_shape={shape} stands for {channels * height * width} values in a row, but X "
+            f"has n_features={n_features} columns. Make the two equal; X stays 2-D."
+        )
+    return channels, height, width
+
+
+def make_networks(
+    n_features: int,
+    n_components: int,
+    critics: Sequence[Critic],
+    *,
+    encoder: Any,
+    decoder: Any,
+    discriminator: Any,
+    hidden_layer_sizes: Any,
+    activation: str,
+    image_shape: Any,
+    posterior: str,
+    seed: int,
+) -> tuple[Autoencoder, nn.ModuleDict]:
+    """Autoencoder and one discriminator for each critic: the user's, or built for the data."""
+    sizes = check_layer_sizes(hidden_layer_sizes)
+    shape = check_image_shape(image_shape, n_features)
+    n_noise = n_components if posterior == "implicit" else 0
+    generator = torch.Generator().manual_seed(seed)
+
+    def build_encoder(n_in: int, n_out: int) -> nn.Module:
+        if shape is None:
+            return MultilayerPerceptron(n_in, n_out, sizes, activation, generator)
+        return ConvolutionalEncoder(shape, n_out, sizes, activation, n_noise, generator)
+
+    def build_decoder(n_in: int, n_out: int) -> nn.Module:
+        if shape is None:
+            return MultilayerPerceptron(n_in, n_out, sizes[::-1], activation, generator)
+        return ConvolutionalDecoder(n_in, shape, sizes[::-1], activation, generator)
+
+    def build_discriminator(n_in: int, n_out: int) -> nn.Module:
+        return MultilayerPerceptron(n_in, n_out, _DISCRIMINATOR_LAYERS, "relu", generator)
+
+    n_in, n_out = Autoencoder.encoder_widths(n_features, n_components, posterior)
+    autoencoder = Autoencoder(
+        _make("encoder", encoder, build_encoder, n_in, n_out),
+        _make("decoder", decoder, build_decoder, n_components, n_features),
+        n_components,
+        posterior,
+    )
+    discriminators = {
+        critic.name: _make(
+            "discriminator",
+            discriminator,
+            build_discriminator,
+            n_components + critic.n_classes,
+            1,
+        )
+        for critic in critics
+    }
+    return autoencoder, nn.ModuleDict(discriminators)
+
+
+def _make(
+    name: str, value: Any, build: Callable[[int, int], nn.Module], n_in: int, n_out: int
+) -> nn.Module:
+    if value is None:
+        return build(n_in, n_out)
+    if isinstance(value, nn.Module):
+        return copy.deepcopy(value).float()
+    network = value(n_in, n_out)
+    if not isinstance(network, nn.Module):
+        raise TypeError(
+            f"{name}={value!r} must return a torch.nn.Module when called as {name}(in_features="
+            f"{n_in}, out_features={n_out}), got {type(network).__name__}."
+        )
+    return network.float()
+
+
+def check_networks(
+    autoencoder: Autoencoder, discriminators: nn.ModuleDict, critics: Sequence[Critic], x: Tensor
+) -> None:
+    """Send one standardised row (1, n_features) through every network before any training."""
+    k, posterior = autoencoder.n_components, autoencoder.posterior
+    n_in, n_out = Autoencoder.encoder_widths(x.shape[1], k, posterior)
+    columns = {
+        "deterministic": "n_components",
+        "gaussian": "2 * n_components",
+        "implicit": "n_components",
+    }[posterior]
+    x_in = torch.cat([x, x.new_zeros(1, n_in - x.shape[1])], dim=1)
+    _try("encoder", autoencoder.encoder, x_in, n_out, columns)
+    z = x.new_zeros(1, k)
+    _try("decoder", autoencoder.decoder, z, x.shape[1], "n_features")
+    for critic in critics:
+        z_in = torch.cat([z, z.new_zeros(1, critic.n_classes)], dim=1)
+        _try("discriminator", discriminators[critic.name], z_in, 1, "1")
+
+
+def _try(name: str, network: nn.Module, x: Tensor, n_out: int, columns: str) -> None:
+    try:
+        with torch.no_grad():
+            # Eval mode: one row has no batch statistics.
+            output = network.eval()(x)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{name}: the network failed on an input of shape {tuple(x.shape)}: {error}. Its first "
+            f"layer has to take {x.shape[1]} columns."
+        ) from error
+    finally:
+        network.train()
+    shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+    if shape != (1, n_out):
+        raise ValueError(
+            f"{name}: for an input of shape {tuple(x.shape)} the output must have shape "
+            f"(1, {columns}) = (1, {n_out}), got {shape}. Change the network's last layer or the "
+            "parameter that asks for this width."
+        )
+    if not bool(torch.isfinite(output).all()):
+        raise ValueError(
+            f"{name}: the output for the first row holds NaN or infinity. Check the network's "
+            "initial weights and its layers for divisions and logarithms."
+        )
+
+
+@contextmanager
+def seeded_global_generator(needed: bool, seed: int) -> Iterator[None]:
+    """Seed torch's global generator for the networks of a user, and put it back after."""
+    if not needed:
+        yield
+        return
+    with _GLOBAL_GENERATOR, torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,61 @@
+"""The only file that imports private names of scikit-learn.
+
+Supported: scikit-learn 1.7 and later. Callbacks (`CallbackSupportMixin`) exist from 1.9 on; below
+it, the estimators work without them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.base import _fit_context
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
+from sklearn.utils.validation import _check_sample_weight
+
+__all__ = [
+    "CallbackSupportMixin",
+    "HasMethods",
+    "Interval",
+    "StrOptions",
+    "_check_sample_weight",
+    "_fit_context",
+    "output_frame",
+]
+
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ModuleNotFoundError:  # scikit-learn < 1.9
+
+    class _NoCallbackContext:
+        """Stands in for `sklearn.callback.CallbackContext`: nobody listens, nobody stops."""
+
+        def subcontext(self, **_: Any) -> _NoCallbackContext:
+            return self
+
+        def call_on_fit_task_begin(self, **_: Any) -> None:
+            return None
+
+        def call_on_fit_task_end(self, **_: Any) -> bool:
+            return False
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]  # the fallback for scikit-learn < 1.9
+        """Offers the hooks that the estimators call, and no `set_callbacks`."""
+
+        def _init_callback_context(self, **_: Any) -> _NoCallbackContext:
+            return _NoCallbackContext()
+
+
+def output_frame(estimator: Any, X: Any, original: Any) -> Any:
+    """Rows in the units of the training data as what `set_output` asks of `transform`.
+
+    scikit-learn wraps only `transform`, with the names of its output. Rows that are decoded carry
+    the names of the input columns, and the index of `original` where it has one.
+    """
+    container = _get_output_config("transform", estimator)["dense"]
+    if container == "default":
+        return X
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is None:
+        names = [f"x{i}" for i in range(X.shape[1])]
+    return ADAPTERS_MANAGER.adapters[container].create_container(X, original, columns=list(names))

@@ -1,0 +1,178 @@
+"""What the decoder's output means: reconstruction loss, log-likelihood and mean, by name.
+
+The networks live in standardised units, x = (X - center) / scale. A Gaussian or Laplace output is
+the location of x; a Bernoulli or Poisson output is a logit or a log rate of X itself, and only the
+encoder sees x.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["LIKELIHOODS", "Likelihood", "make_likelihood"]
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """p(x|z) given the decoder's output.
+
+    Parameters
+    ----------
+    center, scale : Tensor of shape (n_features,)
+        X = center + scale * x.
+    baseline : Tensor of shape (n_features,)
+        Weighted mean of X, where log rates start from.
+    """
+
+    center: Tensor
+    scale: Tensor
+    baseline: Tensor
+
+    name: ClassVar[str]
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Likelihood:
+        """The same likelihood for outputs of another device or precision."""
+        fields = (self.center, self.scale, self.baseline)
+        return type(self)(*(t.to(device=device, dtype=dtype) for t in fields))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Pickled as arrays: a model trained on a GPU loads on a CPU.
+        arrays = (t.cpu().numpy() for t in (self.center, self.scale, self.baseline))
+        return _from_arrays, (type(self), *arrays)
+
+    @staticmethod
+    def check_domain(minimum: float, maximum: float) -> str | None:
+        """What is wrong with data of this range, None if nothing."""
+        return None
+
+    def mean(self, output: Tensor) -> Tensor:
+        """E[X|z], in the units of X, tensor (n, n_features)."""
+        return self.center + self.scale * output
+
+    def deviance(self, output: Tensor, x: Tensor) -> Tensor:
+        """Loss of each cell, tensor (n, n_features): 0 where the output fits perfectly."""
+        raise AssertionError("a likelihood defines deviance")
+
+    def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
+        """Log-likelihood of each cell in nats, tensor (n, n_features)."""
+        raise AssertionError("a likelihood defines log_prob")
+
+    def constant_output(self) -> Tensor:
+        """Output that predicts the column means, tensor (n_features,)."""
+        return (self.baseline - self.center) / self.scale
+
+    def _raw(self, x: Tensor) -> Tensor:
+        return self.center + self.scale * x
+
+
+class Gaussian(Likelihood):
+    """N(output, I) for x: squared error in standardised units."""
+
+    name = "gaussian"
+
+    def deviance(self, output: Tensor, x: Tensor) -> Tensor:
+        return (output - x).square()
+
+    def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
+        return -0.5 * ((output - x).square() + math.log(2 * math.pi))
+
+
+class Laplace(Likelihood):
+    """Laplace(output, 1) for x: absolute error in standardised units."""
+
+    name = "laplace"
+
+    def deviance(self, output: Tensor, x: Tensor) -> Tensor:
+        return (output - x).abs()
+
+    def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
+        return -(output - x).abs() - math.log(2)
+
+
+class Bernoulli(Likelihood):
+    """X in [0, 1] is a probability of 1; the output is its logit."""
+
+    name = "bernoulli"
+
+    @staticmethod
+    def check_domain(minimum: float, maximum: float) -> str | None:
+        if minimum < 0 or maximum > 1:
+            return (
+                f"X must lie in [0, 1], got values from {minimum:g} to {maximum:g}. Scale X, for "
+                'example with MinMaxScaler or by its largest possible value, or use "gaussian".'
+            )
+        return None
+
+    def mean(self, output: Tensor) -> Tensor:
+        return output.sigmoid()
+
+    def deviance(self, output: Tensor, x: Tensor) -> Tensor:
+        target = self._raw(x).clamp(0, 1)  # rounding in x may leave the interval by 1e-7
+        entropy = -torch.xlogy(target, target) - torch.xlogy(1 - target, 1 - target)
+        return F.binary_cross_entropy_with_logits(output, target, reduction="none") - entropy
+
+    def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
+        target = self._raw(x)
+        return -F.binary_cross_entropy_with_logits(output, target, reduction="none")
+
+    def constant_output(self) -> Tensor:
+        return torch.logit(self.baseline, eps=1e-6)
+
+
+class Poisson(Likelihood):
+    """X is a count; the output is the log of its rate over the column's mean."""
+
+    name = "poisson"
+
+    @staticmethod
+    def check_domain(minimum: float, maximum: float) -> str | None:
+        if minimum < 0:
+            return (
+                f"X must hold counts, which are not negative, got a minimum of {minimum:g}. "
+                'Use "gaussian" or "laplace" for data of either sign.'
+            )
+        return None
+
+    def _log_rate(self, output: Tensor) -> Tensor:
+        # A column of zeros has no scale of its own; any positive one serves.
+        return output + torch.where(self.baseline > 0, self.baseline, 1.0).log()
+
+    def mean(self, output: Tensor) -> Tensor:
+        return self._log_rate(output).exp()
+
+    def deviance(self, output: Tensor, x: Tensor) -> Tensor:
+        target = self._raw(x).clamp(min=0)
+        log_rate = self._log_rate(output)
+        return log_rate.exp() - target - target * log_rate + torch.xlogy(target, target)
+
+    def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
+        target = self._raw(x).clamp(min=0)
+        log_rate = self._log_rate(output)
+        return target * log_rate - log_rate.exp() - torch.lgamma(target + 1)
+
+    def constant_output(self) -> Tensor:
+        return torch.zeros_like(self.baseline)
+
+
+LIKELIHOODS: dict[str, type[Likelihood]] = {
+    cls.name: cls for cls in (Gaussian, Laplace, Bernoulli, Poisson)
+}
+
+
+def make_likelihood(
+    name: str, center: np.ndarray, scale: np.ndarray, baseline: np.ndarray
+) -> Likelihood:
+    """Likelihood by name, in float64 on the CPU."""
+    arrays = (np.asarray(a, dtype=np.float64) for a in (center, scale, baseline))
+    return _from_arrays(LIKELIHOODS[name], *arrays)
+
+
+def _from_arrays(cls: type[Likelihood], *arrays: np.ndarray) -> Likelihood:
+    return cls(*(torch.tensor(np.array(a)) for a in arrays))

@@ -1,0 +1,431 @@
+"""The skorch net: networks, optimisers, whole-batch iteration, and one training step."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import EpochTimer, PassthroughScoring
+from skorch.history import History
+from skorch.utils import TeeGenerator
+from torch import Tensor, nn
+
+from sklearn_aae._critics import weighted_mean
+
+__all__ = ["AdversarialNet", "BatchIterator", "Rows", "TrainingStopped"]
+
+
+class TrainingStopped(Exception):  # noqa: N818  # an event, like StopIteration
+    """Raised by a callback at the end of an epoch to end the training in good order."""
+
+
+class Rows(torch.utils.data.Dataset):
+    """Rows of X as standardised float32 batches, without a second copy of X.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        Kept by reference, in its own dtype; on a GPU, moved there once.
+    center, scale : ndarray of shape (n_features,)
+        x = (X - center) / scale.
+    device : torch.device
+        Where batches are made.
+    selected : ndarray of int, default=None
+        Rows that belong to the data set; None for all.
+    targets : dict of str to ndarray of shape (n_rows,)
+        Further values of each row, such as "sample_weight" and "y".
+    """
+
+    def __init__(
+        self,
+        X: np.ndarray,
+        center: np.ndarray,
+        scale: np.ndarray,
+        *,
+        device: torch.device,
+        selected: np.ndarray | None = None,
+        targets: dict[str, np.ndarray] | None = None,
+    ) -> None:
+        self._on_cpu = device.type == "cpu"
+        self._X: Any = X if self._on_cpu else torch.tensor(X, device=device)
+        self._selected = np.arange(len(X)) if selected is None else selected
+        self._center: Any = center.astype(X.dtype)
+        self._scale: Any = scale.astype(X.dtype)
+        if not self._on_cpu:
+            self._center = torch.as_tensor(self._center, device=device)
+            self._scale = torch.as_tensor(self._scale, device=device)
+        self._targets = {
+            name: torch.as_tensor(values, device=device) for name, values in (targets or {}).items()
+        }
+
+    def __len__(self) -> int:
+        return len(self._selected)
+
+    def __getitem__(self, positions: np.ndarray) -> tuple[Tensor, dict[str, Tensor]]:
+        """Batch (x, targets) of the rows at `positions`, in one indexing operation."""
+        indices = self._selected[positions]
+        if self._on_cpu:
+            x = torch.from_numpy(np.take(self._X, indices, axis=0))
+            center, scale = torch.from_numpy(self._center), torch.from_numpy(self._scale)
+        else:
+            indices = torch.as_tensor(indices, device=self._X.device)
+            x, center, scale = self._X[indices], self._center, self._scale
+        # Standardised in the dtype of X: float32 would lose columns far from zero in float64.
+        x = x.sub_(center).div_(scale).float()
+        return x, {name: values[indices] for name, values in self._targets.items()}
+
+
+class BatchIterator:
+    """Batches of `Rows` of nearly equal size, in a new order each epoch if shuffled.
+
+    skorch's default, a DataLoader, fetches row by row: on a small network that costs as much as
+    the training step itself. Equal sizes leave no batch of one row at the end of an epoch.
+
+    Parameters
+    ----------
+    dataset : Rows
+        What to iterate over.
+    batch_size : int
+        Largest number of rows in a batch.
+    shuffle : torch.Generator, default=None
+        Source of the order; None keeps the order of the rows.
+    """
+
+    def __init__(
+        self, dataset: Rows, batch_size: int, shuffle: torch.Generator | None = None
+    ) -> None:
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+
+    def __len__(self) -> int:
+        return -(-len(self.dataset) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+        n = len(self.dataset)
+        if self.shuffle is None:
+            order = np.arange(n)
+        else:
+            order = torch.randperm(n, generator=self.shuffle).numpy()
+        for positions in np.array_split(order, len(self)):
+            yield self.dataset[positions]
+
+
+class AdversarialNet(NeuralNet):
+    """Networks and optimisers of an adversarial autoencoder, managed by skorch.
+
+    The module is the autoencoder, the criterion a likelihood. The game is played by the callback
+    `AdversarialTraining`, which the net asks for its losses in each step.
+
+    Parameters
+    ----------
+    module : Autoencoder
+        Trained in place: pass a copy of what has to stay as it is.
+    criterion : Likelihood
+        Float32, on the device.
+    game : AdversarialTraining
+        Owner of the critics.
+    discriminators : nn.ModuleDict
+        One discriminator for each critic, by name.
+    null_deviance : float
+        Mean deviance of the column means, the unit of the reconstruction loss.
+    noise : float
+        Standard deviation of the input corruption, in standardised units.
+    discriminator_lr : float
+        Learning rate of the discriminators.
+    optimizer_options : dict
+        Further arguments of the optimiser class, for both optimisers.
+    seed : int
+        Seed of batch order, noise and prior draws.
+    **kwargs
+        Parameters of `skorch.NeuralNet`.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        criterion: Any,
+        *,
+        game: Any,
+        discriminators: nn.ModuleDict,
+        null_deviance: float,
+        noise: float,
+        discriminator_lr: float,
+        optimizer_options: dict[str, Any],
+        seed: int,
+        **kwargs: Any,
+    ) -> None:
+        self.game = game
+        self.discriminators = discriminators
+        self.null_deviance = null_deviance
+        self.noise = noise
+        self.discriminator_lr = discriminator_lr
+        self.optimizer_options = optimizer_options
+        self.seed = seed
+        self.interrupted_ = False
+        super().__init__(
+            module,
+            criterion,
+            iterator_train=BatchIterator,
+            iterator_valid=BatchIterator,
+            train_split=None,
+            **kwargs,
+        )
+
+    # What skorch initialises.
+
+    def initialize(self) -> AdversarialNet:
+        # The order of rows is drawn on the CPU, everything else where the networks are.
+        self.order_generator_ = torch.Generator().manual_seed(self.seed)
+        self.generator_ = torch.Generator(self.device).manual_seed(self.seed)
+        self.iterator_train__shuffle = self.order_generator_
+        return super().initialize()
+
+    def initialize_module(self) -> AdversarialNet:
+        self.module_ = self.module
+        self.discriminators_ = self.discriminators
+        return self
+
+    def initialize_criterion(self) -> AdversarialNet:
+        self.criterion_ = self.criterion
+        return self
+
+    def initialize_optimizer(self, *args: Any, **kwargs: Any) -> AdversarialNet:
+        self.optimizer_ = self._make_optimizer(self.module_, self.lr)
+        # Less momentum for the player whose target moves (Mescheder et al., 2018, use 0;
+        # DCGAN and most after it 0.5).
+        self.discriminator_optimizer_ = self._make_optimizer(
+            self.discriminators_, self.discriminator_lr, betas=(0.5, 0.99)
+        )
+        return self
+
+    def _make_optimizer(
+        self, module: nn.Module, lr: float, **preferred: Any
+    ) -> torch.optim.Optimizer:
+        parameters = [p for p in module.parameters() if p.requires_grad]
+        known = inspect.signature(self.optimizer).parameters
+        if "fused" in known and all(p.is_floating_point() for p in parameters):
+            preferred["fused"] = True
+        options = {name: value for name, value in preferred.items() if name in known}
+        return self.optimizer(parameters, lr=lr, **options, **self.optimizer_options)
+
+    def get_default_callbacks(self) -> list[tuple[str, Any]]:
+        return [
+            ("epoch_timer", EpochTimer()),
+            ("game", self.game),
+            ("train_loss", PassthroughScoring("train_loss", on_train=True)),
+            ("valid_loss", PassthroughScoring("valid_loss")),
+        ]
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        # skorch's callbacks end the training by raising KeyboardInterrupt, as Ctrl-C does. Only
+        # the latter deserves a warning.
+        try:
+            super().notify(method_name, **cb_kwargs)
+        except KeyboardInterrupt:
+            if method_name == "on_epoch_end":
+                raise TrainingStopped from None
+            raise
+
+    def fit_loop(self, *args: Any, **kwargs: Any) -> AdversarialNet:
+        self.interrupted_ = False
+        try:
+            super().fit_loop(*args, **kwargs)
+        except TrainingStopped:
+            pass
+        except KeyboardInterrupt:
+            self.interrupted_ = True
+        return self
+
+    # One epoch, one step.
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+    ) -> None:
+        """As in skorch, but losses stay on the device until the epoch ends: no sync per batch."""
+        if iterator is None:
+            return
+        self._set_training(training)
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            for name, value in step.pop("losses").items():
+                self.history.record_batch(name, value)
+            self.history.record_batch(prefix + "_loss", step["loss"].detach())
+            self.history.record_batch(prefix + "_batch_size", len(batch[0]))
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        _as_floats(self.history[-1]["batches"])
+        self.history.record(prefix + "_batch_count", len(iterator))
+
+    def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        x, targets = batch
+        autoencoder, game = self.module_, self.game
+        weight = targets.get("sample_weight")
+        corrupted = x
+        if self.noise > 0:
+            eta = torch.randn(x.shape, generator=self.generator_, device=x.device)
+            corrupted = torch.add(x, eta, alpha=self.noise)
+
+        codes = autoencoder.encode(corrupted, self.generator_)
+        losses = game.train_discriminators(self, codes, targets)
+
+        output = autoencoder.decoder(codes)
+        reconstruction = self.reconstruction_loss(output, x, weight)
+        fooling = game.fooling_losses(self, codes, targets)
+        loss = sum((c.weight * fooling[c.name] for c in game.active), reconstruction)
+
+        self.optimizer_.zero_grad()
+        # Only the autoencoder's gradients: the discriminators took their step.
+        loss.backward(inputs=self.optimizer_.param_groups[0]["params"])
+        self.notify(
+            "on_grad_computed",
+            named_parameters=TeeGenerator(self.get_all_learnable_params()),
+            batch=batch,
+            training=True,
+        )
+        self.optimizer_.step()
+        losses["reconstruction_loss"] = reconstruction.detach()
+        for name, value in fooling.items():
+            losses[game.loss_name(name, "generator_loss")] = value.detach()
+        return {"loss": loss, "y_pred": output, "losses": losses}
+
+    def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        x, targets = batch
+        with torch.no_grad():
+            codes = self.module_.encode(x)
+            output = self.module_.decoder(codes)
+            loss = self.reconstruction_loss(output, x, targets.get("sample_weight"))
+        return {"loss": loss, "y_pred": output, "codes": codes, "losses": {}}
+
+    def reconstruction_loss(self, output: Tensor, x: Tensor, weight: Tensor | None) -> Tensor:
+        """Share of the deviance that the autoencoder leaves: 1 for predicting column means.
+
+        Dividing by the null deviance makes the loss, and with it the adversarial weight, free of
+        units, of the number of features and of the likelihood.
+        """
+        per_row = self.criterion_.deviance(output, x).mean(dim=1)
+        return weighted_mean(per_row, weight) / self.null_deviance
+
+    # State: arrays, so that a model travels between devices and no file holds live modules.
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        for name in ("module_", "discriminators_", "criterion_", "callbacks_", "callbacks"):
+            state.pop(name, None)
+        for name in ("module", "discriminators"):
+            state[name] = _freeze(state[name])
+        for name in ("optimizer_", "discriminator_optimizer_"):
+            state[name] = _to_arrays(state[name].state_dict())
+        for name in ("generator_", "order_generator_"):
+            state[name] = state[name].get_state().numpy()
+        state.pop("iterator_train__shuffle")
+        state["criterion"] = self.criterion.to("cpu", torch.float32)
+        state["history_"] = History({**row, "batches": []} for row in self.history_)
+        state["device"] = str(self.device)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        frozen = {
+            name: state.pop(name)
+            for name in ("generator_", "order_generator_", "optimizer_", "discriminator_optimizer_")
+        }
+        device = torch.device(state["device"])
+        if device.type == "cuda" and not torch.cuda.is_available():
+            warnings.warn(
+                f"The model was trained on {device}, which is not available here: it is loaded "
+                "on the CPU.",
+                UserWarning,
+                stacklevel=2,
+            )
+            device = torch.device("cpu")
+        state["device"] = str(device)
+        for name in ("module", "discriminators"):
+            state[name] = _thaw(*state[name]).to(device)
+        state["criterion"] = state["criterion"].to(device, torch.float32)
+        self.__dict__.update(state)
+        self.__dict__.update(
+            module_=self.module,
+            discriminators_=self.discriminators,
+            criterion_=self.criterion,
+            callbacks=None,
+            callbacks_=[],
+            order_generator_=_restored_generator("cpu", frozen["order_generator_"]),
+            generator_=_restored_generator(device, frozen["generator_"]),
+        )
+        self.iterator_train__shuffle = self.order_generator_
+        with self._current_init_context("optimizer"):
+            self.initialize_optimizer()
+        for name in ("optimizer_", "discriminator_optimizer_"):
+            getattr(self, name).load_state_dict(_to_tensors(frozen[name]))
+
+
+def _as_floats(batches: list[dict[str, Any]]) -> None:
+    """Turn the device tensors in the rows of a history into floats, one transfer for each name."""
+    columns: dict[str, list[dict[str, Any]]] = {}
+    for row in batches:
+        for name, value in row.items():
+            if isinstance(value, Tensor):
+                columns.setdefault(name, []).append(row)
+    for name, rows in columns.items():
+        values = torch.stack([row[name] for row in rows]).tolist()
+        for row, value in zip(rows, values, strict=True):
+            row[name] = value
+
+
+def _tensors(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]
+
+
+def _freeze(module: nn.Module) -> tuple[nn.Module, list[np.ndarray]]:
+    """A module as its structure, with empty tensors, and the list of its arrays."""
+    tensors = _tensors(module)
+    memo: dict[int, Any] = {}
+    for t in tensors:
+        empty = torch.empty(0, dtype=t.dtype)
+        is_parameter = isinstance(t, nn.Parameter)
+        memo[id(t)] = nn.Parameter(empty, t.requires_grad) if is_parameter else empty
+    return copy.deepcopy(module, memo), [t.detach().cpu().numpy().copy() for t in tensors]
+
+
+def _thaw(structure: nn.Module, arrays: list[np.ndarray]) -> nn.Module:
+    module = copy.deepcopy(structure)
+    for t, array in zip(_tensors(module), arrays, strict=True):
+        # A copy: joblib may hand out a read-only memory map.
+        t.data = torch.tensor(np.array(array))
+    return module
+
+
+def _to_arrays(state: Any) -> Any:
+    if isinstance(state, Tensor):
+        return state.detach().cpu().numpy().copy()
+    if isinstance(state, dict):
+        return {key: _to_arrays(value) for key, value in state.items()}
+    if isinstance(state, list):
+        return [_to_arrays(value) for value in state]
+    return state
+
+
+def _to_tensors(state: Any) -> Any:
+    if isinstance(state, np.ndarray):
+        return torch.tensor(np.array(state))
+    if isinstance(state, dict):
+        return {key: _to_tensors(value) for key, value in state.items()}
+    if isinstance(state, list):
+        return [_to_tensors(value) for value in state]
+    return state
+
+
+def _restored_generator(device: torch.device | str, state: np.ndarray) -> torch.Generator:
+    generator = torch.Generator(device)
+    if generator.get_state().numel() == len(state):
+        generator.set_state(torch.tensor(np.array(state)))
+    else:
+        # A CUDA generator's state does not fit a CPU generator; the stream starts anew from it.
+        generator.manual_seed(int.from_bytes(np.asarray(state)[:7].tobytes(), "little"))
+    return generator

@@ -1,0 +1,74 @@
+"""Centre and scale of the columns, in one pass over chunks of rows."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import gen_batches
+
+__all__ = ["chunk_size", "column_scaling", "value_range"]
+
+# Rows are worked on in chunks of about this many values (32 MiB in float64): large enough to keep
+# a matrix product busy, small enough to forget.
+_VALUES_PER_CHUNK = 2**22
+
+# No training value ends up further from zero than this. Standard deviations alone would send the
+# few lit pixels of a mostly dark column to +50, where they rule the loss and the codes; a normal
+# sample of up to 100,000 rows stays within 5 and keeps unit variance.
+_MAX_STANDARDIZED = 5.0
+
+
+def chunk_size(n_values_per_row: int) -> int:
+    """Number of rows to work on at a time."""
+    return max(1, _VALUES_PER_CHUNK // max(1, n_values_per_row))
+
+
+def value_range(X: np.ndarray) -> tuple[float, float]:
+    """Smallest and largest value of X."""
+    return float(X.min()), float(X.max())
+
+
+def column_scaling(
+    X: np.ndarray, sample_weight: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and scale of each column, in float64.
+
+    The scale is the standard deviation, or a fifth of the largest distance from the mean where
+    that is more. It is 1 where a column is constant up to rounding.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    sample_weight : ndarray of shape (n_samples,) or None
+        Rows of weight 0 do not count.
+
+    Returns
+    -------
+    center, scale : ndarray of shape (n_features,)
+    """
+    if sample_weight is not None and (sample_weight == 0).any():
+        counted = np.flatnonzero(sample_weight)
+    else:
+        counted = None
+    scaler = StandardScaler()
+    n_rows, n_features = X.shape if counted is None else (len(counted), X.shape[1])
+    lowest, highest = np.full(n_features, np.inf), np.full(n_features, -np.inf)
+    for rows in gen_batches(n_rows, chunk_size(n_features)):
+        indices = rows if counted is None else counted[rows]
+        chunk = np.asarray(X[indices], dtype=np.float64)
+        scaler.partial_fit(
+            chunk, sample_weight=None if sample_weight is None else sample_weight[indices]
+        )
+        np.minimum(lowest, chunk.min(axis=0), out=lowest)
+        np.maximum(highest, chunk.max(axis=0), out=highest)
+    center, scale = scaler.mean_, scaler.scale_
+    if not (np.isfinite(center).all() and np.isfinite(scale).all()):
+        raise ValueError(
+            "X: the variance of a column overflows float64; the largest absolute value is "
+            f"{max(-lowest.min(), highest.max()):g}. Divide X by a constant."
+        )
+    constant = scaler.var_ == 0
+    # StandardScaler gives columns that are constant up to rounding the scale 1.
+    constant |= (scale == 1) & (np.sqrt(scaler.var_) != 1)
+    furthest = np.maximum(highest - center, center - lowest) / _MAX_STANDARDIZED
+    return center, np.where(constant, scale, np.maximum(scale, furthest))
