@@ -66,7 +66,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         What the decoder's output means: squared or absolute error in standardised units,
         probabilities for X in [0, 1], or rates of counts.
 
-    adversarial_weight : float, default=0.3
+    adversarial_weight : float, default=0.2
         Weight of the match with the prior against the reconstruction loss, which is the share of
         deviance left unexplained: neither depends on the units or the number of columns. 0 gives
         a plain autoencoder.
@@ -82,7 +82,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
     instance_noise : float, default=0.0
         Standard deviation of noise on the discriminator's input.
 
-    noise : float, default=0.1
+    noise : float, default=0.3
         Standard deviation of the noise added to the encoder's input in training, in standardised
         units: the autoencoder learns to remove it.
 
@@ -107,7 +107,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         Rows in a step; "auto": an eighth of the rows, from 32 to 256.
 
     max_iter : int or "auto", default="auto"
-        Number of epochs; "auto": as many as make about 3,000 steps, from 4 to 600.
+        Number of epochs; "auto": as many as make about 2,000 steps, from 4 to 600.
 
     early_stopping : bool, default=False
         Hold rows out, stop when their reconstruction and the match of their codes with the prior
@@ -220,11 +220,11 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         posterior: str = "deterministic",
         prior: Any = "normal",
         likelihood: str = "gaussian",
-        adversarial_weight: float = 0.3,
+        adversarial_weight: float = 0.2,
         adversarial_loss: str = "non_saturating",
         gradient_penalty: float = 0.1,
         instance_noise: float = 0.0,
-        noise: float = 0.1,
+        noise: float = 0.3,
         standardize: bool = True,
         lr: float = 1e-3,
         discriminator_lr: float | None = None,

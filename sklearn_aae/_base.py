@@ -121,24 +121,20 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
                 )
             device = resolve_device(self.device)
             random_state = check_random_state(self.random_state)
+            self._check_domain("X", X)
             if X_val is not None:
-                if not self.early_stopping:
-                    raise ValueError(
-                        "X_val is the held-out set of early stopping, got X_val with "
-                        "early_stopping=False. Set early_stopping=True or leave X_val out."
-                    )
                 X_val = validate_data(self, X_val, dtype=[np.float64, np.float32], reset=False)
-            self._check_domain(X)
+                self._check_domain("X_val", X_val)
             if not continued:
-                center, scale = self._column_scaling(X, sample_weight)
-                mean = np.average(X, axis=0, weights=sample_weight)
-                self._center, self._scale, self._dtype = center, scale, X.dtype
-                self._likelihood = make_likelihood(self.likelihood, center, scale, mean)
+                self._scale_columns(X, sample_weight)
                 seed = int(random_state.randint(2**31 - 1))
                 self._build(X, device, seed, labelled=y is not None)
             else:
                 # A failure must leave the networks as they were, so a copy of them is trained.
                 self.net_ = copy.deepcopy(self.net_)
+                self._set_training_options()
+            lowest, highest = (torch.from_numpy(v) for v in self._standardized_range(X))
+            self.net_.module_.extend_range(lowest, highest)
             targets = self._targets(X, y, sample_weight)
             self._train(X, targets, X_val, random_state, n_epochs)
             self._fit_after_training(X, sample_weight)
@@ -149,17 +145,22 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
     def _fit_after_training(self, X: np.ndarray, sample_weight: np.ndarray | None) -> None:
         """What an estimator learns once the networks are trained."""
 
-    def _column_scaling(
-        self, X: np.ndarray, sample_weight: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        if self.standardize:
-            return column_scaling(X, sample_weight)
-        return np.zeros(X.shape[1]), np.ones(X.shape[1])
+    def _scale_columns(self, X: np.ndarray, sample_weight: np.ndarray | None) -> None:
+        columns = column_scaling(X, sample_weight)
+        center, scale = columns.mean, columns.scale
+        if not self.standardize:
+            center, scale = np.zeros_like(center), np.ones_like(scale)
+        self._center, self._scale, self._dtype = center, scale, X.dtype
+        self._likelihood = make_likelihood(self.likelihood, center, scale, columns.mean)
 
-    def _check_domain(self, X: np.ndarray) -> None:
+    def _standardized_range(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        lowest, highest = X.min(axis=0).astype(float), X.max(axis=0).astype(float)
+        return (lowest - self._center) / self._scale, (highest - self._center) / self._scale
+
+    def _check_domain(self, name: str, X: np.ndarray) -> None:
         problem = LIKELIHOODS[self.likelihood].check_domain(*value_range(X))
         if problem is not None:
-            raise ValueError(f'likelihood="{self.likelihood}": {problem}')
+            raise ValueError(f'likelihood="{self.likelihood}": {name} {problem}')
 
     def _targets(
         self, X: np.ndarray, y: Any, sample_weight: np.ndarray | None
@@ -203,10 +204,6 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             )
             x = torch.from_numpy((X[:1] - self._center) / self._scale).float()
             check_networks(autoencoder, discriminators, critics, x)
-        discriminator_lr = self.discriminator_lr
-        if discriminator_lr is None:
-            # A faster discriminator tracks the encoder (Heusel et al., 2017).
-            discriminator_lr = 2 * self.lr
         likelihood = self._likelihood.to(device, torch.float32)
         self.net_ = AdversarialNet(
             autoencoder,
@@ -216,14 +213,24 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             null_deviance=self._null_deviance(X),
             noise=float(self.noise),
             lr=float(self.lr),
-            discriminator_lr=float(discriminator_lr),
+            discriminator_lr=self._discriminator_lr(),
             optimizer=self.optimizer,
             optimizer_options={"weight_decay": self.weight_decay} if self.weight_decay else {},
-            batch_size=resolve_batch_size(self.batch_size, len(X)),
             device=str(device),
             seed=seed,
             verbose=0,
         ).initialize()
+
+    def _discriminator_lr(self) -> float:
+        # A faster discriminator tracks the encoder (Heusel et al., 2017).
+        return float(2 * self.lr if self.discriminator_lr is None else self.discriminator_lr)
+
+    def _set_training_options(self) -> None:
+        """Apply what may change between two fits that continue each other."""
+        net = self.net_
+        net.lr, net.discriminator_lr = float(self.lr), self._discriminator_lr()
+        net.noise = float(self.noise)
+        net.game.critics = self._make_critics(labelled=self._conditional)
 
     def _make_critics(self, labelled: bool) -> tuple[Critic, ...]:
         # One more class stands for unlabelled rows.
@@ -279,6 +286,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             )
         rows = Rows(X, self._center, self._scale, device=device, selected=training, targets=targets)
         single_pass = n_epochs is not None
+        net.batch_size = resolve_batch_size(self.batch_size, len(rows))
         if n_epochs is None:
             n_epochs = resolve_max_iter(self.max_iter, len(rows), net.batch_size)
         context = self._init_callback_context(max_subtasks=n_epochs)
@@ -287,10 +295,12 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
 
         monitor = PriorMatch(self.prior_) if self.adversarial_weight > 0 else None
         own: list[Any] = []
+        net.scale_learning_rates(1.0)
         if not single_pass:
             own.append(LearningRateDecay(n_epochs))
-        if held_out is not None:
-            own += [monitor] if monitor is not None else []
+        if held_out is not None and monitor is not None:
+            own.append(monitor)
+        if held_out is not None and self.early_stopping:
             own.append(EarlyStopping(self.n_iter_no_change, self.tol, monitor))
         if self.verbose:
             own.append(Progress(n_epochs))
@@ -340,7 +350,9 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             for name in (complete[-1] if complete else {})
             if name not in hidden and not name.endswith(("_best", "_batch_count"))
         ]
-        self.history_ = {name: [row[name] for row in complete if name in row] for name in names}
+        self.history_ = {
+            name: [float(row[name]) for row in complete if name in row] for name in names
+        }
         self.n_iter_ = len(complete)
 
     def _snapshot(self) -> dict[str, Any]:

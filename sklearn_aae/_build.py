@@ -35,7 +35,7 @@ __all__ = [
 
 # Steps of gradient descent after which the game had settled on all data of the benchmarks, and
 # bounds on the epochs they are turned into.
-_N_STEPS = 3000
+_N_STEPS = 2000
 _MIN_EPOCHS, _MAX_EPOCHS = 4, 600
 _MIN_BATCH_SIZE, _MAX_BATCH_SIZE = 32, 256
 
@@ -79,7 +79,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         resolved = torch.device(device)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise ValueError(
             f'device={device!r} is not a device of torch: {error}. Use "auto", "cpu" or "cuda".'
         ) from error
@@ -102,8 +102,10 @@ def check_component_labels(y: Any, n_samples: int, n_classes: int) -> np.ndarray
     except TypeError:
         unknown = labels
     if len(unknown) or labels.dtype.kind not in "iufb":
+        shown = unknown if len(unknown) else labels
         raise ValueError(
-            f"y holds labels that the prior has no component for: {unknown[:5].tolist()}. With "
+            "y holds labels that the prior has no component for: "
+            f"{shown[:5].tolist()} of {labels.dtype}. With "
             f"n_classes={n_classes}, labels are ints from 0 to {n_classes - 1}, and -1 for "
             "unlabelled rows. Encode y, for example with LabelEncoder, or raise n_classes."
         )
@@ -123,7 +125,7 @@ def check_layer_sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
 def check_image_shape(image_shape: Any, n_features: int) -> tuple[int, int, int] | None:
     if image_shape is None:
         return None
-    shape = tuple(image_shape)
+    shape = tuple(np.atleast_1d(np.asarray(image_shape, dtype=object)))
     ok = len(shape) == 3 and all(isinstance(s, numbers.Integral) and int(s) > 0 for s in shape)
     if not ok:
         raise ValueError(
@@ -199,7 +201,7 @@ def _make(
         return build(n_in, n_out)
     if isinstance(value, nn.Module):
         return copy.deepcopy(value).float()
-    network = value(n_in, n_out)
+    network = copy.deepcopy(value(n_in, n_out))  # the callable may keep what it returns
     if not isinstance(network, nn.Module):
         raise TypeError(
             f"{name}={value!r} must return a torch.nn.Module when called as {name}(in_features="
@@ -233,7 +235,7 @@ def _try(name: str, network: nn.Module, x: Tensor, n_out: int, columns: str) -> 
         with torch.no_grad():
             # Eval mode: one row has no batch statistics.
             output = network.eval()(x)
-    except RuntimeError as error:
+    except Exception as error:  # a user's network may raise anything
         raise ValueError(
             f"{name}: the network failed on an input of shape {tuple(x.shape)}: {error}. Its first "
             f"layer has to take {x.shape[1]} columns."

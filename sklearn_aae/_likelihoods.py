@@ -19,7 +19,7 @@ from torch import Tensor
 __all__ = ["LIKELIHOODS", "Likelihood", "make_likelihood"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Likelihood:
     """p(x|z) given the decoder's output.
 
@@ -105,7 +105,7 @@ class Bernoulli(Likelihood):
     def check_domain(minimum: float, maximum: float) -> str | None:
         if minimum < 0 or maximum > 1:
             return (
-                f"X must lie in [0, 1], got values from {minimum:g} to {maximum:g}. Scale X, for "
+                f"must lie in [0, 1], got values from {minimum:g} to {maximum:g}. Scale X, for "
                 'example with MinMaxScaler or by its largest possible value, or use "gaussian".'
             )
         return None
@@ -135,7 +135,7 @@ class Poisson(Likelihood):
     def check_domain(minimum: float, maximum: float) -> str | None:
         if minimum < 0:
             return (
-                f"X must hold counts, which are not negative, got a minimum of {minimum:g}. "
+                f"must hold counts, which are not negative, got a minimum of {minimum:g}. "
                 'Use "gaussian" or "laplace" for data of either sign.'
             )
         return None
@@ -149,8 +149,8 @@ class Poisson(Likelihood):
 
     def deviance(self, output: Tensor, x: Tensor) -> Tensor:
         target = self._raw(x).clamp(min=0)
-        log_rate = self._log_rate(output)
-        return log_rate.exp() - target - target * log_rate + torch.xlogy(target, target)
+        rate = self.mean(output)
+        return rate - target - torch.xlogy(target, rate) + torch.xlogy(target, target)
 
     def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
         target = self._raw(x).clamp(min=0)
@@ -158,7 +158,8 @@ class Poisson(Likelihood):
         return target * log_rate - log_rate.exp() - torch.lgamma(target + 1)
 
     def constant_output(self) -> Tensor:
-        return torch.zeros_like(self.baseline)
+        # A rate of zero for a column of zeros.
+        return torch.where(self.baseline > 0, 0.0, -math.inf).to(self.baseline.dtype)
 
 
 LIKELIHOODS: dict[str, type[Likelihood]] = {

@@ -6,7 +6,7 @@ import copy
 import inspect
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -215,6 +215,15 @@ class AdversarialNet(NeuralNet):
         options = {name: value for name, value in preferred.items() if name in known}
         return self.optimizer(parameters, lr=lr, **options, **self.optimizer_options)
 
+    def scale_learning_rates(self, factor: float) -> None:
+        """Set all learning rates to a multiple of their initial values."""
+        for optimizer, lr in (
+            (self.optimizer_, self.lr),
+            (self.discriminator_optimizer_, self.discriminator_lr),
+        ):
+            for group in optimizer.param_groups:
+                group["lr"] = lr * factor
+
     def get_default_callbacks(self) -> list[tuple[str, Any]]:
         return [
             ("epoch_timer", EpochTimer()),
@@ -290,6 +299,8 @@ class AdversarialNet(NeuralNet):
             training=True,
         )
         self.optimizer_.step()
+        gradients = [p.grad for p in autoencoder.parameters() if p.grad is not None]
+        losses["gradient_norm"] = torch.nn.utils.get_total_norm(gradients)
         losses["reconstruction_loss"] = reconstruction.detach()
         for name, value in fooling.items():
             losses[game.loss_name(name, "generator_loss")] = value.detach()
@@ -378,26 +389,43 @@ def _as_floats(batches: list[dict[str, Any]]) -> None:
             row[name] = value
 
 
-def _tensors(module: nn.Module) -> list[Tensor]:
-    return [*module.parameters(), *module.buffers()]
+class _Slot(NamedTuple):
+    """Where a tensor was in a module's structure: its place in the list of arrays."""
+
+    position: int
+    is_parameter: bool
+    requires_grad: bool
 
 
 def _freeze(module: nn.Module) -> tuple[nn.Module, list[np.ndarray]]:
-    """A module as its structure, with empty tensors, and the list of its arrays."""
-    tensors = _tensors(module)
-    memo: dict[int, Any] = {}
-    for t in tensors:
-        empty = torch.empty(0, dtype=t.dtype)
-        is_parameter = isinstance(t, nn.Parameter)
-        memo[id(t)] = nn.Parameter(empty, t.requires_grad) if is_parameter else empty
+    """A module as its structure, with slots for tensors, and the list of its arrays.
+
+    Also tied weights come back as one: they share a slot.
+    """
+    tensors = [*module.parameters(), *module.buffers()]
+    memo: dict[int, Any] = {
+        id(t): _Slot(i, isinstance(t, nn.Parameter), t.requires_grad) for i, t in enumerate(tensors)
+    }
     return copy.deepcopy(module, memo), [t.detach().cpu().numpy().copy() for t in tensors]
 
 
 def _thaw(structure: nn.Module, arrays: list[np.ndarray]) -> nn.Module:
     module = copy.deepcopy(structure)
-    for t, array in zip(_tensors(module), arrays, strict=True):
-        # A copy: joblib may hand out a read-only memory map.
-        t.data = torch.tensor(np.array(array))
+    # Copies: joblib may hand out read-only memory maps.
+    tensors = [torch.tensor(np.array(array)) for array in arrays]
+    made: dict[int, Tensor] = {}
+
+    def fill(slot: Any) -> Any:
+        if not isinstance(slot, _Slot):
+            return slot
+        if slot.position not in made:
+            t = tensors[slot.position]
+            made[slot.position] = nn.Parameter(t, slot.requires_grad) if slot.is_parameter else t
+        return made[slot.position]
+
+    for part in module.modules():
+        for store in (part._parameters, part._buffers):
+            store.update({name: fill(slot) for name, slot in store.items()})
     return module
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
 
-__all__ = ["chunk_size", "column_scaling", "value_range"]
+__all__ = ["ColumnScaling", "chunk_size", "column_scaling", "value_range"]
 
 # Rows are worked on in chunks of about this many values (32 MiB in float64): large enough to keep
 # a matrix product busy, small enough to forget.
@@ -28,10 +30,17 @@ def value_range(X: np.ndarray) -> tuple[float, float]:
     return float(X.min()), float(X.max())
 
 
-def column_scaling(
-    X: np.ndarray, sample_weight: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and scale of each column, in float64.
+class ColumnScaling(NamedTuple):
+    """What the columns of a training set are scaled by, arrays (n_features,) in float64."""
+
+    mean: np.ndarray
+    scale: np.ndarray
+    lowest: np.ndarray
+    highest: np.ndarray
+
+
+def column_scaling(X: np.ndarray, sample_weight: np.ndarray | None) -> ColumnScaling:
+    """Mean, scale and range of each column.
 
     The scale is the standard deviation, or a fifth of the largest distance from the mean where
     that is more. It is 1 where a column is constant up to rounding.
@@ -42,9 +51,10 @@ def column_scaling(
     sample_weight : ndarray of shape (n_samples,) or None
         Rows of weight 0 do not count.
 
-    Returns
-    -------
-    center, scale : ndarray of shape (n_features,)
+    Raises
+    ------
+    ValueError
+        If the variance of a column overflows.
     """
     if sample_weight is not None and (sample_weight == 0).any():
         counted = np.flatnonzero(sample_weight)
@@ -56,13 +66,14 @@ def column_scaling(
     for rows in gen_batches(n_rows, chunk_size(n_features)):
         indices = rows if counted is None else counted[rows]
         chunk = np.asarray(X[indices], dtype=np.float64)
-        scaler.partial_fit(
-            chunk, sample_weight=None if sample_weight is None else sample_weight[indices]
-        )
+        with np.errstate(over="ignore", invalid="ignore"):  # overflow is checked below
+            scaler.partial_fit(
+                chunk, sample_weight=None if sample_weight is None else sample_weight[indices]
+            )
         np.minimum(lowest, chunk.min(axis=0), out=lowest)
         np.maximum(highest, chunk.max(axis=0), out=highest)
     center, scale = scaler.mean_, scaler.scale_
-    if not (np.isfinite(center).all() and np.isfinite(scale).all()):
+    if not (np.isfinite(center).all() and np.isfinite(scaler.var_).all()):
         raise ValueError(
             "X: the variance of a column overflows float64; the largest absolute value is "
             f"{max(-lowest.min(), highest.max()):g}. Divide X by a constant."
@@ -71,4 +82,5 @@ def column_scaling(
     # StandardScaler gives columns that are constant up to rounding the scale 1.
     constant |= (scale == 1) & (np.sqrt(scaler.var_) != 1)
     furthest = np.maximum(highest - center, center - lowest) / _MAX_STANDARDIZED
-    return center, np.where(constant, scale, np.maximum(scale, furthest))
+    scale = np.where(constant, np.maximum(1.0, furthest), np.maximum(scale, furthest))
+    return ColumnScaling(center, scale, lowest, highest)

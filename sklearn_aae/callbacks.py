@@ -171,14 +171,8 @@ class LearningRateDecay(Callback):
     ) -> None:
         if not training:
             return
-        factor = self.factor(self.n_steps_ / self.n_steps_total_)
+        net.scale_learning_rates(self.factor(self.n_steps_ / self.n_steps_total_))
         self.n_steps_ += 1
-        for optimizer, lr in (
-            (net.optimizer_, net.lr),
-            (net.discriminator_optimizer_, net.discriminator_lr),
-        ):
-            for group in optimizer.param_groups:
-                group["lr"] = lr * factor
 
 
 def null_distances(

@@ -30,15 +30,16 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 def _initialize(layers: nn.Module, generator: torch.Generator | None) -> None:
-    """Draw weights for all linear and convolutional layers; the last one gets no ReLU gain.
+    """Draw weights for all linear and convolutional layers.
 
-    He et al. (2015) for layers followed by an activation, Glorot and Bengio (2010) for the output.
-    The generator is local, so that building a network leaves torch's global one as it was.
+    He et al. (2015) for layers followed by an activation; a tenth of Glorot and Bengio (2010) for
+    the output, so that training starts from about zero: the column means, codes near the centre,
+    an undecided discriminator. The generator is local: torch's global one stays as it was.
     """
     weighted: list[Any] = [m for m in layers.modules() if hasattr(m, "weight")]
     for layer in weighted[:-1]:
         nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
-    nn.init.xavier_uniform_(weighted[-1].weight, generator=generator)
+    nn.init.xavier_uniform_(weighted[-1].weight, gain=0.1, generator=generator)
     for layer in weighted:
         nn.init.zeros_(layer.bias)
 
@@ -234,6 +235,10 @@ class Autoencoder(nn.Module):
 
     with eta from N(0, I) of the width of the code.
 
+    The encoder sees rows within the range of the training data: a value further out is moved to
+    the border for it. Networks say nothing sensible of regions they never saw, and a column that
+    never varied must not move codes. What was cut off stays in the residual.
+
     Parameters
     ----------
     encoder : nn.Module
@@ -265,6 +270,10 @@ class Autoencoder(nn.Module):
         posterior: str = "deterministic",
     ) -> None:
         super().__init__()
+        self.lower: Tensor
+        self.upper: Tensor
+        self.register_buffer("lower", torch.tensor(-math.inf))
+        self.register_buffer("upper", torch.tensor(math.inf))
         self.encoder = encoder
         self.decoder = decoder
         self.n_components = n_components
@@ -277,8 +286,16 @@ class Autoencoder(nn.Module):
         n_out = 2 * n_components if posterior == "gaussian" else n_components
         return n_in, n_out
 
+    def extend_range(self, lower: Tensor, upper: Tensor) -> None:
+        """Let the encoder see values between these too, each tensor (n_features,)."""
+        first = self.lower.ndim == 0
+        lower, upper = lower.to(self.lower), upper.to(self.upper)
+        self.lower = lower if first else torch.minimum(self.lower, lower)
+        self.upper = upper if first else torch.maximum(self.upper, upper)
+
     def encode(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Codes of x: a draw from q(z|x) with a generator, its centre (eta = 0) without."""
+        x = x.clamp(self.lower, self.upper)
         if self.posterior == "deterministic":
             return self.encoder(x)
         shape = (len(x), self.n_components)

@@ -56,6 +56,9 @@ class Prior(BaseEstimator):
         """Codes (n, n_steps, n_components) from start to end at the times t, in [0, 1]."""
         return straight_path(start, end, t)
 
+    def _check(self) -> None:
+        """Raise ValueError where a parameter is out of its range."""
+
     def _width(self) -> int:
         if self.n_components is None:
             raise ValueError(
@@ -145,12 +148,14 @@ class Uniform(Prior):
         """Log density in nats, tensor (n,), of codes (n, n_components); -inf outside the box."""
         inside = ((z >= self.low) & (z <= self.high)).all(dim=1)
         log_density = -z.shape[1] * math.log(self.high - self.low)
-        return torch.where(inside, log_density, -math.inf).to(z.dtype)
+        return z.new_full((len(z),), log_density).masked_fill(~inside, -math.inf)
 
     def _check(self) -> None:
-        if not self.low < self.high:
+        ends = (self.low, self.high)
+        if not all(isinstance(v, numbers.Real) for v in ends) or not self.low < self.high:
             raise ValueError(
-                f"Uniform: low must be below high, got low={self.low!r} and high={self.high!r}."
+                "Uniform: low must be below high, both numbers, got "
+                f"low={self.low!r} and high={self.high!r}."
             )
 
 
@@ -360,8 +365,8 @@ class Categorical(Prior):
                 f"n_components={self.n_components}. Make the two equal."
             )
         if self.probabilities is not None:
-            p = np.asarray(self.probabilities, dtype=float)
-            ok = p.shape == (self.n_classes,) and bool((p >= 0).all())
+            p = np.asarray(self.probabilities)
+            ok = p.shape == (self.n_classes,) and p.dtype.kind in "iuf" and bool((p >= 0).all())
             if not ok or not math.isclose(p.sum(), 1.0, rel_tol=1e-6):
                 raise ValueError(
                     f"Categorical: probabilities must be {self.n_classes} non-negative numbers "
@@ -402,7 +407,7 @@ class Empirical(Prior):
     def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
         """Draw codes, tensor (n_samples, n_components)."""
         device = generator.device
-        if not hasattr(self.source, "sample"):
+        if not self._can_sample():
             rows = torch.as_tensor(np.asarray(self.source, dtype=np.float32), device=device)
             chosen = torch.randint(len(rows), (n_samples,), generator=generator, device=device)
             return rows[chosen]
@@ -415,7 +420,13 @@ class Empirical(Prior):
             # one leaves the user's object as it was.
             drawn = copy.copy(self.source).set_params(random_state=random_state).sample(n_samples)
         codes = drawn[0] if isinstance(drawn, tuple) else drawn
-        return torch.as_tensor(np.asarray(codes, dtype=np.float32), device=device)
+        rows = torch.as_tensor(np.asarray(codes, dtype=np.float32), device=device)
+        # A mixture returns its draws component by component.
+        return rows[torch.randperm(len(rows), generator=generator, device=device)]
+
+    def _can_sample(self) -> bool:
+        # Frames are arrays with another meaning of `sample`.
+        return hasattr(self.source, "sample") and not hasattr(self.source, "__array__")
 
     @available_if(lambda self: hasattr(self.source, "score_samples"))
     def log_prob(self, z: Tensor) -> Tensor:
@@ -424,13 +435,24 @@ class Empirical(Prior):
         return torch.as_tensor(log_density, dtype=z.dtype, device=z.device)
 
     def _check(self) -> None:
-        if not hasattr(self.source, "sample"):
-            shape = np.shape(self.source)
-            if len(shape) != 2 or 0 in shape:
+        if self._can_sample():
+            takes_seed = "random_state" in inspect.signature(self.source.sample).parameters
+            if not takes_seed and not hasattr(self.source, "set_params"):
                 raise ValueError(
-                    "Empirical: source must be a non-empty array (n_rows, n_components) or an "
-                    f"object with a method sample, got shape {shape}."
+                    "Empirical: source.sample must take random_state, or the source must have a "
+                    "parameter random_state as scikit-learn's mixtures have, got "
+                    f"{self.source!r}. Or pass an object with sample(n_samples, generator) as the "
+                    "prior itself."
                 )
+            return
+        rows = np.asarray(self.source)
+        if rows.ndim != 2 or 0 in rows.shape or rows.dtype.kind not in "iuf":
+            raise ValueError(
+                "Empirical: source must be a non-empty array of numbers (n_rows, n_components) or "
+                f"an object with a method sample, got shape {rows.shape} of {rows.dtype}."
+            )
+        if not np.isfinite(rows).all():
+            raise ValueError("Empirical: source holds NaN or infinity. Remove those rows.")
 
 
 def straight_path(start: np.ndarray, end: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -440,6 +462,9 @@ def straight_path(start: np.ndarray, end: np.ndarray, t: np.ndarray) -> np.ndarr
 
 def _spherical_path(start: np.ndarray, end: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Points (n, n_steps, n_components) with evenly turning direction (Shoemake, 1985)."""
+    dtype = start.dtype
+    # Near opposite ends the sines cancel; float32 would leave the path.
+    start, end, t = (a.astype(np.float64) for a in (start, end, t))
     norms = np.linalg.norm(start, axis=1) * np.linalg.norm(end, axis=1)
     cosine = np.sum(start * end, axis=1) / np.where(norms > 0, norms, 1)
     angle = np.arccos(np.clip(cosine, -1, 1))[:, None, None]
@@ -452,7 +477,7 @@ def _spherical_path(start: np.ndarray, end: np.ndarray, t: np.ndarray) -> np.nda
         np.sin((1 - step) * angle) / safe * start[:, None]
         + np.sin(step * angle) / safe * end[:, None]
     )
-    return np.where(defined, turned, straight_path(start, end, t)).astype(start.dtype)
+    return np.where(defined, turned, straight_path(start, end, t)).astype(dtype)
 
 
 PRIORS: dict[str, type[Prior]] = {
@@ -486,7 +511,7 @@ def bind_prior(prior: Any, n_components: int) -> Any:
                 "sklearn_aae.priors, or any object with sample(n_samples, generator)."
             )
         bound: Any = PRIORS[prior]()
-    elif not callable(getattr(prior, "sample", None)):
+    elif isinstance(prior, type) or not callable(getattr(prior, "sample", None)):
         raise TypeError(
             f"prior must be one of {sorted(PRIORS)} or an object with sample(n_samples, "
             f"generator), got {prior!r}."

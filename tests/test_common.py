@@ -1,0 +1,92 @@
+"""scikit-learn's own checks, for every estimator."""
+
+import numpy as np
+import pytest
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklearn_aae import AdversarialAutoencoder
+
+EXPECTED_FAILED_CHECKS = {
+    "check_sample_weight_equivalence_on_dense_data": (
+        "A weight of 2 and a repeated row make different batches and noise: equal in expectation, "
+        "not to the bit."
+    )
+}
+
+# Checked with few epochs, which is about speed: what is checked does not depend on their number.
+# The last has every default, as users have.
+ESTIMATORS = [
+    AdversarialAutoencoder(max_iter=5),
+    AdversarialAutoencoder(max_iter=5, early_stopping=True, posterior="gaussian"),
+    AdversarialAutoencoder(max_iter=5, score_method="prior", likelihood="laplace"),
+    AdversarialAutoencoder(max_iter=5, adversarial_weight=0, posterior="implicit"),
+    AdversarialAutoencoder(),
+]
+
+
+@parametrize_with_checks(
+    ESTIMATORS,
+    expected_failed_checks=lambda estimator: EXPECTED_FAILED_CHECKS,
+    xfail_strict=True,
+)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+# Checks that scikit-learn runs on its own estimators only.
+FURTHER_CHECKS = [
+    "check_dataframe_column_names_consistency",
+    "check_get_feature_names_out_error",
+    "check_global_output_transform_pandas",
+    "check_global_set_output_transform_polars",
+    "check_inplace_ensure_writeable",
+    "check_param_validation",
+    "check_set_output_transform",
+    "check_set_output_transform_pandas",
+    "check_set_output_transform_polars",
+    "check_transformer_get_feature_names_out",
+    "check_transformer_get_feature_names_out_pandas",
+]
+
+
+# Some of them fit on a frame and transform an array, which scikit-learn warns of.
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
+@pytest.mark.parametrize("name", FURTHER_CHECKS)
+def test_further_scikit_learn_checks(name):
+    check = getattr(estimator_checks, name)
+    check("AdversarialAutoencoder", AdversarialAutoencoder(max_iter=2, random_state=0))
+
+
+def test_no_check_is_silenced_by_a_tag():
+    tags = AdversarialAutoencoder().__sklearn_tags__()
+    assert not tags.non_deterministic
+    assert not tags.no_validation
+    assert not tags._skip_test
+    assert tags.estimator_type == "outlier_detector"
+    assert tags.transformer_tags.preserves_dtype == ["float64", "float32"]
+
+
+def test_mixins_come_in_scikit_learns_order():
+    names = [cls.__name__ for cls in AdversarialAutoencoder.__mro__]
+    order = [
+        "CallbackSupportMixin",
+        "OutlierMixin",
+        "ClassNamePrefixFeaturesOutMixin",
+        "TransformerMixin",
+        "BaseEstimator",
+    ]
+    positions = [names.index(name) for name in order]
+    assert positions == sorted(positions)
+
+
+def test_weights_equal_repetition_in_expectation():
+    # What the expected failure above is about, with a tolerance of training noise instead of
+    # rounding: rows of weight 3 count like rows that occur three times.
+    rng = np.random.default_rng(0)
+    X = np.r_[rng.normal(-3, 1, (60, 4)), rng.normal(3, 1, (60, 4))]
+    weight = np.r_[np.full(60, 3), np.ones(60)]
+    model = AdversarialAutoencoder(n_components=1, max_iter=60, random_state=0)
+    weighted = model.fit(X, sample_weight=weight).history_["reconstruction_loss"][-1]
+    repeated = model.fit(X.repeat(weight.astype(int), axis=0))
+    assert weighted == pytest.approx(repeated.history_["reconstruction_loss"][-1], rel=0.1)

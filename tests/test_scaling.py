@@ -1,0 +1,174 @@
+"""Check the columns' centre and scale against numpy, by repetition and by equivariance."""
+
+import re
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklearn_aae import _scaling
+from sklearn_aae._scaling import chunk_size, column_scaling, value_range
+
+
+def normal_data(n_samples=200, n_features=4):
+    rng = np.random.default_rng(0)
+    return rng.normal([0, 5, -300, 0.1], [1, 0.2, 20, 1e-6], size=(n_samples, n_features))
+
+
+def heavy_tails():
+    X = np.zeros((400, 3))
+    X[0] = [1, -1, 1]
+    X[1:5] = [0.5, -0.5, -0.5]
+    return X
+
+
+def furthest(X, center, scale):
+    return np.abs((X - center) / scale).max(axis=0)
+
+
+def test_normal_data_is_scaled_by_mean_and_standard_deviation():
+    X = normal_data()
+    center, scale, _, _ = column_scaling(X, None)
+    assert_allclose(center, X.mean(axis=0))
+    assert_allclose(scale, X.std(axis=0))
+    assert furthest(X, center, scale).max() < 5
+
+
+def test_heavy_tails_end_at_five_and_the_centre_stays_the_mean():
+    X = heavy_tails()
+    center, scale, _, _ = column_scaling(X, None)
+    assert_allclose(center, X.mean(axis=0))
+    assert_allclose(furthest(X, center, scale), [5, 5, 5])
+    assert (scale > X.std(axis=0)).all()
+
+
+def test_the_scale_is_the_larger_of_deviation_and_a_fifth_of_the_reach():
+    rng = np.random.default_rng(0)
+    X = rng.standard_t(2, size=(500, 8))
+    center, scale, _, _ = column_scaling(X, None)
+    reach = np.abs(X - X.mean(axis=0)).max(axis=0) / 5
+    expected = np.maximum(X.std(axis=0), reach)
+    assert (expected == reach).any()
+    assert_allclose(center, X.mean(axis=0))
+    assert_allclose(scale, expected)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -3.7, 0.1, 1e-12, 1e12])
+def test_a_constant_column_has_scale_one(value):
+    center, scale, _, _ = column_scaling(np.full((60, 1), value), None)
+    assert_allclose(center, [value])
+    assert_array_equal(scale, [1])
+
+
+@pytest.mark.parametrize("value", [0.1, 1e12, -1e-12])
+def test_a_column_that_is_constant_up_to_rounding_has_scale_one(value):
+    X = np.full((60, 1), value)
+    X[::2] = np.nextafter(value, np.inf)
+    center, scale, _, _ = column_scaling(X, None)
+    assert_allclose(center, [value])
+    assert_array_equal(scale, [1])
+
+
+def test_small_variation_on_a_small_mean_is_variation():
+    X = normal_data()[:, :1] * 1e-20
+    assert_allclose(column_scaling(X, None)[1], X.std(axis=0), rtol=1e-12)
+
+
+def test_a_column_of_unit_variance_is_not_taken_for_a_constant_one():
+    X = np.array([[1.0], [-1.0]])
+    assert_allclose(column_scaling(X, None), [[0], [1], [-1], [1]])
+    X = np.zeros((72, 1))
+    X[:2] = [[6], [-6]]
+    assert X.std() == 1
+    center, scale, _, _ = column_scaling(X, None)
+    assert_allclose(furthest(X, center, scale), [5])
+
+
+@pytest.mark.parametrize("X", [normal_data()[:, :3], heavy_tails()], ids=["normal", "heavy"])
+@pytest.mark.parametrize(("a", "b"), [(2.5, 0), (-3, 10), (1e-3, -1), (1e6, 1e6)])
+def test_scaling_is_equivariant(X, a, b):
+    center, scale, _, _ = column_scaling(X, None)
+    moved_center, moved_scale, _, _ = column_scaling(a * X + b, None)
+    assert_allclose(moved_center, a * center + b)
+    assert_allclose(moved_scale, abs(a) * scale)
+
+
+@pytest.mark.parametrize("X", [normal_data(60), heavy_tails()], ids=["normal", "heavy"])
+def test_weights_are_repetitions(X):
+    counts = np.random.default_rng(1).integers(1, 4, size=len(X))
+    weighted = column_scaling(X, counts.astype(float))
+    repeated = column_scaling(np.repeat(X, counts, axis=0), None)
+    assert_allclose(weighted, repeated, rtol=1e-9)
+
+
+@pytest.mark.parametrize("factor", [1, 0.01, 100])
+def test_equal_weights_are_no_weights(factor):
+    X = heavy_tails()
+    weighted = column_scaling(X, np.full(len(X), float(factor)))
+    assert_allclose(weighted, column_scaling(X, None))
+
+
+def test_rows_of_weight_zero_do_not_count():
+    X = normal_data()
+    weight = np.random.default_rng(2).uniform(0.5, 2, size=len(X))
+    weight[::3] = 0
+    outliers = X.copy()
+    outliers[::3] = 1e9
+    expected = column_scaling(X[weight > 0], weight[weight > 0])
+    assert_allclose(column_scaling(outliers, weight), expected)
+
+
+def test_single_precision_is_worked_on_in_double():
+    X = (normal_data() + 1e4).astype(np.float32)
+    scaling = column_scaling(X, None)
+    assert all(array.dtype == np.float64 for array in scaling)
+    assert_array_equal(scaling, column_scaling(X.astype(np.float64), None))
+
+
+def test_the_range_is_that_of_the_rows_that_count():
+    X, weight = normal_data(), np.ones(200)
+    weight[:150] = 0
+    for counted, scaling in ((X, column_scaling(X, None)), (X[150:], column_scaling(X, weight))):
+        assert_array_equal(scaling.lowest, counted.min(axis=0))
+        assert_array_equal(scaling.highest, counted.max(axis=0))
+        assert_allclose(scaling.mean, counted.mean(axis=0))
+
+
+@pytest.mark.parametrize("n_values", [1, 4, 28, 10_000])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_chunks_change_nothing(monkeypatch, n_values, weighted):
+    X = np.hstack([normal_data(), heavy_tails()[:200], np.full((200, 1), 7.0)])
+    weight = np.arange(200) % 4.0 if weighted else None
+    expected = column_scaling(X, weight)
+    monkeypatch.setattr(_scaling, "_VALUES_PER_CHUNK", n_values)
+    assert_allclose(column_scaling(X, weight), expected, rtol=1e-9)
+
+
+def test_the_data_is_left_as_it_was():
+    X, weight = normal_data(), np.ones(200)
+    X.flags.writeable = weight.flags.writeable = False
+    column_scaling(X, weight)
+
+
+# numpy warns of the overflow before column_scaling sees its result.
+@pytest.mark.parametrize(
+    ("column", "largest"), [([1e308, 1.7e308], "1.7e+308"), ([-1.5e308, -1e308], "1.5e+308")]
+)
+def test_overflow_names_the_largest_absolute_value(column, largest):
+    X = np.array([[1.0, column[0]], [2.0, column[1]]])
+    message = f"the largest absolute value is {largest}. Divide X by a constant."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        column_scaling(X, None)
+
+
+@pytest.mark.parametrize(("n_values", "expected"), [(0, 100), (1, 100), (7, 14), (1000, 1)])
+def test_chunks_hold_about_the_same_number_of_values(monkeypatch, n_values, expected):
+    monkeypatch.setattr(_scaling, "_VALUES_PER_CHUNK", 100)
+    assert chunk_size(n_values) == expected
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_value_range_is_the_smallest_and_the_largest_value(dtype):
+    X = np.array([[1, -2.5], [0, 3]], dtype=dtype)
+    assert value_range(X) == (-2.5, 3)
+    assert all(type(value) is float for value in value_range(X))
