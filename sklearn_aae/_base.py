@@ -347,7 +347,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         hidden = ("batches", "epoch", "dur")
         names = [
             name
-            for name in (complete[-1] if complete else {})
+            for name in dict.fromkeys(name for row in complete for name in row)
             if name not in hidden and not name.endswith(("_best", "_batch_count"))
         ]
         self.history_ = {

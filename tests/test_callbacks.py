@@ -1,0 +1,121 @@
+"""Monitors, early stopping, decay and progress."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_aae._net import TrainingStopped
+from sklearn_aae.callbacks import EarlyStopping, LearningRateDecay, PriorMatch, Progress
+from sklearn_aae.priors import Normal
+
+
+class FakeNet:
+    """Just what a callback reads of a net."""
+
+    def __init__(self):
+        self.module_ = torch.nn.Linear(1, 1, bias=False)
+        self.discriminators_ = torch.nn.ModuleDict()
+        self.history = History()
+
+
+class History(list):
+    def record(self, name, value):
+        self[-1][name] = value
+
+
+def run_epochs(stopping, losses, matches=None):
+    """Feed epochs to early stopping; the weight of the module is the number of the epoch."""
+    net = FakeNet()
+    stopping.on_train_begin(net)
+    stopped = None
+    for epoch, loss in enumerate(losses, start=1):
+        net.history.append({"epoch": epoch, "valid_loss": loss})
+        if matches is not None:
+            net.history[-1]["prior_match"] = matches[epoch - 1]
+        torch.nn.init.constant_(net.module_.weight, epoch)
+        try:
+            stopping.on_epoch_end(net)
+        except TrainingStopped:
+            stopped = epoch
+            break
+    stopping.on_train_end(net)
+    return net.module_.weight.item(), stopped
+
+
+def test_early_stopping_goes_back_to_the_best_epoch():
+    stopping = EarlyStopping(n_iter_no_change=3, tol=0.0, monitor=None)
+    weight, stopped = run_epochs(stopping, [5, 4, 3, 3.5, 3.2, 3.1, 1])
+    assert (weight, stopped) == (3, 6)
+    assert stopping.best_epoch_ == 3
+
+
+def test_small_improvements_do_not_keep_the_training_going_but_are_kept():
+    stopping = EarlyStopping(n_iter_no_change=2, tol=0.5, monitor=None)
+    weight, stopped = run_epochs(stopping, [5, 4.9, 4.8, 4.7])
+    assert (weight, stopped) == (3, 3)
+
+
+def test_early_stopping_counts_the_match_beyond_its_null_level():
+    monitor = PriorMatch(Normal(n_components=1))
+    monitor.null_ = 0.1
+    stopping = EarlyStopping(n_iter_no_change=9, tol=0.0, monitor=monitor)
+    # Below the null level a smaller distance is luck and counts nothing.
+    weight, _ = run_epochs(stopping, [1.0, 1.0, 0.9, 1.05], [0.9, 0.05, 0.5, 0.0])
+    assert weight == 2
+
+
+@pytest.mark.parametrize("k", [1, 2, 16])
+def test_codes_of_the_prior_are_at_the_null_level(k):
+    monitor = PriorMatch(Normal(n_components=k))
+    codes = torch.randn((1000, k), generator=torch.Generator().manual_seed(5))
+    distance = monitor.measure(codes)
+    assert distance < 2 * monitor.null_quantile_
+    assert monitor.null_ < monitor.null_quantile_ < 0.2
+    assert monitor.measure(codes + 1) > 5 * monitor.null_
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 10.0])
+def test_the_distance_has_no_units(scale):
+    monitor = PriorMatch(Normal(scale, n_components=2))
+    codes = torch.randn((500, 2), generator=torch.Generator().manual_seed(5))
+    reference = PriorMatch(Normal(n_components=2)).measure(2 * codes)
+    assert monitor.measure(2 * scale * codes) == pytest.approx(reference, rel=1e-4)
+
+
+def test_decay_starts_in_the_second_half_and_falls_to_a_hundredth():
+    decay = LearningRateDecay(n_epochs=10)
+    factors = [decay.factor(p) for p in np.linspace(0, 1, 101)]
+    assert factors[:51] == [1.0] * 51
+    assert all(a > b for a, b in itertools.pairwise(factors[50:]))
+    assert math.isclose(factors[-1], 0.01)
+    assert decay.factor(0.75) == pytest.approx(0.505)
+
+
+def test_progress_in_a_log_is_about_ten_lines(capsys):
+    net, progress = FakeNet(), Progress(n_epochs=100)
+    progress.on_train_begin(net)
+    for epoch in range(1, 101):
+        net.history.append({"epoch": epoch, "reconstruction_loss": 1 / epoch})
+        progress.on_epoch_end(net)
+    progress.on_train_end(net)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 11
+    assert lines[0] == "epoch 1/100: reconstruction_loss=1.0000"
+    assert lines[-1] == "epoch 100/100: reconstruction_loss=0.0100"
+
+
+def test_progress_in_a_terminal_is_a_bar(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    net, progress = FakeNet(), Progress(n_epochs=3)
+    progress.on_train_begin(net)
+    for epoch in range(1, 4):
+        net.history.append({"epoch": epoch, "reconstruction_loss": 0.5})
+        progress.on_epoch_end(net)
+    progress.on_train_end(net)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "3/3" in printed.err
+    assert "reconstruction_loss=0.5000" in printed.err
