@@ -207,8 +207,8 @@ def test_skorchs_own_callbacks_work(X):
     model = AdversarialAutoencoder(
         max_iter=50,
         callbacks=[
-            EarlyStopping(monitor="train_loss", patience=2, threshold=0.5),
             EpochScoring(encoded_spread, on_train=True, use_caching=False, name="spread"),
+            EarlyStopping(monitor="train_loss", patience=2, threshold=0.5),
         ],
         random_state=0,
     ).fit(X)
