@@ -13,6 +13,15 @@ from torch import Tensor
 
 from sklearn_aae._base import BaseAdversarialAutoencoder, in_dtype
 from sklearn_aae._compat import CallbackSupportMixin, Interval, StrOptions, _fit_context
+from sklearn_aae._density import (
+    MAX_REFERENCES,
+    column_contributions,
+    fit_density,
+    log_density,
+    neighbor_distances,
+)
+from sklearn_aae._scaling import squashed
+from sklearn_aae.modules import Autoencoder
 
 __all__ = ["AdversarialAutoencoder"]
 
@@ -110,11 +119,13 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         Number of epochs; "auto": as many as make about 2,000 steps, from 4 to 600.
 
     early_stopping : bool, default=False
-        Hold rows out, stop when their reconstruction and the match of their codes with the prior
+        Stop when the reconstruction of held-out rows and the match of their codes with the prior
         get no better, and go back to the best weights.
 
     validation_fraction : float, default=0.1
-        Share of rows to hold out, in (0, 1). Only with `early_stopping` and without `X_val`.
+        Share of rows that are not trained on, in (0, 1): for `early_stopping`, `p_values` and
+        `prior_match_`. At most 10,000 rows; none of fewer than 20 unless `early_stopping` asks for
+        them; none with `X_val`, which takes their place, and in `partial_fit`.
 
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop. Only with `early_stopping`.
@@ -125,9 +136,12 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
     warm_start : bool, default=False
         Whether `fit` goes on from the last fit's networks and scaling.
 
-    score_method : {"reconstruction", "prior", "discriminator"}, default="reconstruction"
-        What `score_samples` returns: the log-likelihood of a row given its reconstruction, the
-        log density of its code under the prior, or the discriminator's logit for its code.
+    score_method : {"log_likelihood", "reconstruction", "prior", "discriminator"}, \
+            default="log_likelihood"
+        What `score_samples` returns: the log density of a row, from its nearest neighbours among
+        the decodings and residuals of training rows; the log-likelihood of a row given its
+        reconstruction; the log density of its code under the prior; or the discriminator's logit
+        for its code.
 
     contamination : "auto" or float, default="auto"
         Share of outliers in the training data, in (0, 0.5], which sets `offset_` and nothing else.
@@ -160,6 +174,10 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         ``decision_function = score_samples - offset_``.
     prior_ : object
         The prior, bound to the width of the code.
+    prior_match_ : dict
+        "distance": sliced Wasserstein distance of held-out codes from the prior, in units of its
+        root mean square; "null" and "null_quantile": mean and 95 % quantile of the distance
+        between two samples of the prior of the same size.
     encoder_, decoder_, discriminator_ : nn.Module
         Networks in eval mode.
     net_ : AdversarialNet
@@ -176,6 +194,8 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
 
     Notes
     -----
+    The density keeps up to 2,000 training rows as references, as nearest-neighbour methods do.
+
     `partial_fit` and `warm_start` keep the scaling of the first call, to which the weights are
     tied.
 
@@ -200,7 +220,9 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseAdversarialAutoencoder._parameter_constraints,
-        "score_method": [StrOptions({"reconstruction", "prior", "discriminator"})],
+        "score_method": [
+            StrOptions({"log_likelihood", "reconstruction", "prior", "discriminator"})
+        ],
         "contamination": [
             StrOptions({"auto"}),
             Interval(numbers.Real, 0, 0.5, closed="right"),
@@ -237,7 +259,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
         warm_start: bool = False,
-        score_method: str = "reconstruction",
+        score_method: str = "log_likelihood",
         contamination: float | str = "auto",
         callbacks: Any = None,
         device: Any = "auto",
@@ -294,7 +316,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows in all losses, non-negative and not all zero.
         X_val : array-like of shape (n_val, n_features), default=None
-            Held-out rows for `early_stopping`, instead of a share of X.
+            Held-out rows, instead of a share of X.
 
         Returns
         -------
@@ -337,8 +359,22 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         self._fit(X, y, sample_weight, n_epochs=1, continued=hasattr(self, "net_"))
         return self
 
-    def _fit_after_training(self, X: np.ndarray, sample_weight: np.ndarray | None) -> None:
+    def _fit_after_training(
+        self,
+        X: np.ndarray,
+        sample_weight: np.ndarray | None,
+        training: np.ndarray | None,
+        held_out: np.ndarray | None,
+        random_state: np.random.RandomState,
+    ) -> None:
+        candidates = np.arange(len(X)) if training is None else training
+        if sample_weight is not None:
+            candidates = candidates[sample_weight[candidates] > 0]
+        if len(candidates) > MAX_REFERENCES:
+            candidates = random_state.choice(candidates, MAX_REFERENCES, replace=False)
+        self._density = fit_density(*self._decoded_and_residual(X[candidates]), self.n_components_)
         self.offset_ = self._offset(self._scores(X), sample_weight)
+        self._held_out_scores = None if held_out is None else np.sort(self._scores(held_out))
 
     def _check_parameters(self) -> None:
         """What only shows once the prior is bound, before any training."""
@@ -378,8 +414,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            As `score_method` says, in nats, float64. For "reconstruction" with a Gaussian or
-            Laplace likelihood the density is that of standardised rows.
+            As `score_method` says, in nats, float64. Densities are those of standardised rows.
         """
         check_is_fitted(self)
         return self._scores(self._validated(X))
@@ -401,6 +436,12 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
                 unlabelled = torch.full((len(z),), -1, device=z.device)
                 return discriminator(critic.with_labels(z, unlabelled)).squeeze(1)
 
+        elif self.score_method == "log_likelihood":
+
+            def score(x: Tensor) -> Tensor:
+                rho_squared = neighbor_distances(self._density, *self._split_rows(autoencoder, x))
+                return torch.from_numpy(log_density(self._density, rho_squared))
+
         else:
             likelihood = self._likelihood
 
@@ -410,6 +451,77 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
                 return exact.log_prob(output.double(), x.double()).sum(dim=1)
 
         return self._on_rows(score, X, None)
+
+    def _split_rows(self, autoencoder: Autoencoder, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Decoding and residual of standardised rows x, in units of the density, float64."""
+        to_units = self._scale / self._unit
+        decoded = self._mean(autoencoder(x)).double().cpu().numpy()
+        decoded = squashed((decoded - self._center) / self._unit)
+        return decoded, squashed(x.double().cpu().numpy() * to_units) - decoded
+
+    def _decoded_and_residual(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Decodings and residuals (n_samples, n_features) of rows in the units of X."""
+        autoencoder = self._autoencoder(X.dtype)
+
+        def split(x: Tensor) -> Tensor:
+            return torch.from_numpy(np.concatenate(self._split_rows(autoencoder, x), axis=1))
+
+        joined = self._on_rows(split, X, 2 * self.n_features_in_).astype(np.float64)
+        return joined[:, : self.n_features_in_], joined[:, self.n_features_in_ :]
+
+    def feature_scores(self, X: Any) -> np.ndarray:
+        """What each column adds to the outlyingness of a row, new rows included.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        contributions : ndarray of shape (n_samples, n_features)
+            Non-negative. A row's sum is its mean squared distance rho² to its nearest training
+            rows, of which ``score_samples`` with ``score_method="log_likelihood"`` is a falling
+            function: ``constant - n_features / 2 * log(rho²)``. The sum is shared out in proportion
+            to the mean squared difference from those rows in each column, in standardised units.
+        """
+        check_is_fitted(self)
+        decoded, residual = self._decoded_and_residual(self._validated(X))
+        return column_contributions(self._density, decoded, residual)
+
+    def p_values(self, X: Any) -> np.ndarray:
+        """Probability that a row from the distribution of the held-out rows scores as low.
+
+        Split-conformal p-values [1]_: the share of held-out training rows, of which there are
+        ``validation_fraction`` or `X_val`, that score no higher than the row, the row counted
+        among them. For new rows from the same distribution they are uniform, or above, whatever
+        the score; `scipy.stats.false_discovery_control` turns them into a list of discoveries.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units seen in `fit`, not among those of `fit`.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples,)
+            In [1 / (n_held_out + 1), 1]; small for outliers.
+
+        References
+        ----------
+        .. [1] Bates, Candès, Lei, Romano and Sesia (2023), "Testing for outliers with conformal
+           p-values", https://arxiv.org/abs/2104.08279
+        """
+        check_is_fitted(self)
+        held_out = self._held_out_scores
+        if held_out is None:
+            raise ValueError(
+                "p_values needs rows that the networks were not trained on, and this fit held none "
+                "out: it had fewer than 20 samples, or was made by partial_fit. Call fit with more "
+                "rows or with X_val."
+            )
+        n_as_low = np.searchsorted(held_out, self.score_samples(X), side="right")
+        return (1 + n_as_low) / (1 + len(held_out))
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean of `score_samples`.

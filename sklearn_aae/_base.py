@@ -55,6 +55,12 @@ __all__ = ["BaseAdversarialAutoencoder", "in_dtype"]
 _VERSION = version("sklearn-aae")
 
 
+# Of fewer rows, a tenth is too few to measure anything and too many to do without.
+_MIN_ROWS_TO_HOLD_OUT = 20
+# And more than these measure nothing better.
+_MAX_ROWS_TO_HOLD_OUT = 10_000
+
+
 class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """What the estimators share: they differ by their critics and their manners.
 
@@ -136,14 +142,26 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             lowest, highest = (torch.from_numpy(v) for v in self._standardized_range(X))
             self.net_.module_.extend_range(lowest, highest)
             targets = self._targets(X, y, sample_weight)
-            self._train(X, targets, X_val, random_state, n_epochs)
-            self._fit_after_training(X, sample_weight)
+            training, held_out = None, X_val
+            if X_val is None and n_epochs is None:
+                training, validation = self._split(len(X), random_state)
+                held_out = None if validation is None else X[validation]
+            self._train(X, targets, training, held_out, n_epochs)
+            self._measure_prior_match(X if held_out is None else held_out)
+            self._fit_after_training(X, sample_weight, training, held_out, random_state)
 
     def _check_parameters(self) -> None:
         """What an estimator has to check before training, once the prior is bound."""
 
-    def _fit_after_training(self, X: np.ndarray, sample_weight: np.ndarray | None) -> None:
-        """What an estimator learns once the networks are trained."""
+    def _fit_after_training(
+        self,
+        X: np.ndarray,
+        sample_weight: np.ndarray | None,
+        training: np.ndarray | None,
+        held_out: np.ndarray | None,
+        random_state: np.random.RandomState,
+    ) -> None:
+        """What an estimator learns once the networks are trained, on rows `training` of X."""
 
     def _scale_columns(self, X: np.ndarray, sample_weight: np.ndarray | None) -> None:
         columns = column_scaling(X, sample_weight)
@@ -151,6 +169,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         if not self.standardize:
             center, scale = np.zeros_like(center), np.ones_like(scale)
         self._center, self._scale, self._dtype = center, scale, X.dtype
+        self._unit = columns.unit if self.standardize else scale
         self._likelihood = make_likelihood(self.likelihood, center, scale, columns.mean)
 
     def _standardized_range(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -270,20 +289,15 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         self,
         X: np.ndarray,
         targets: dict[str, np.ndarray],
-        X_val: np.ndarray | None,
-        random_state: np.random.RandomState,
+        training: np.ndarray | None,
+        X_held_out: np.ndarray | None,
         n_epochs: int | None,
     ) -> None:
         net = self.net_
         device = torch.device(net.device)
-        training, held_out = None, None
-        if X_val is not None:
-            held_out = Rows(X_val, self._center, self._scale, device=device)
-        elif self.early_stopping and n_epochs is None:
-            training, validation = self._split(len(X), random_state)
-            held_out = Rows(
-                X, self._center, self._scale, device=device, selected=validation, targets=targets
-            )
+        held_out = None
+        if X_held_out is not None:
+            held_out = Rows(X_held_out, self._center, self._scale, device=device)
         rows = Rows(X, self._center, self._scale, device=device, selected=training, targets=targets)
         single_pass = n_epochs is not None
         net.batch_size = resolve_batch_size(self.batch_size, len(rows))
@@ -331,15 +345,30 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             (name, c) for name, c in net.callbacks_ if not isinstance(c, ScikitLearnCallbacks)
         ]
 
-    def _split(self, n: int, random_state: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-        n_held_out = max(1, round(self.validation_fraction * n))
+    def _split(
+        self, n: int, random_state: np.random.RandomState
+    ) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Rows to train on and rows to hold out; (None, None) where there are too few to hold."""
+        if n < _MIN_ROWS_TO_HOLD_OUT and not self.early_stopping:
+            return None, None
+        n_held_out = min(max(1, round(self.validation_fraction * n)), _MAX_ROWS_TO_HOLD_OUT)
         if n - n_held_out < 1:
             raise ValueError(
                 f"validation_fraction={self.validation_fraction} of {n} samples leaves no row to "
-                "train on. Lower it, pass X_val, or set early_stopping=False."
+                "train on. Lower it or pass X_val."
             )
         order = random_state.permutation(n)
         return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
+
+    def _measure_prior_match(self, X: np.ndarray) -> None:
+        step = max(1, len(X) // PriorMatch.MAX_CODES)
+        monitor = PriorMatch(self.prior_)
+        distance = monitor.measure(torch.from_numpy(self._encode(X[::step])))
+        self.prior_match_ = {
+            "distance": distance,
+            "null": monitor.null_,
+            "null_quantile": monitor.null_quantile_,
+        }
 
     def _record_history(self, n_before: int) -> None:
         complete = [row for row in self.net_.history if "train_loss" in row]

@@ -8,7 +8,14 @@ import numpy as np
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
 
-__all__ = ["ColumnScaling", "chunk_size", "column_scaling", "value_range"]
+__all__ = [
+    "MAX_STANDARDIZED",
+    "ColumnScaling",
+    "chunk_size",
+    "column_scaling",
+    "squashed",
+    "value_range",
+]
 
 # Rows are worked on in chunks of about this many values (32 MiB in float64): large enough to keep
 # a matrix product busy, small enough to forget.
@@ -17,7 +24,11 @@ _VALUES_PER_CHUNK = 2**22
 # No training value ends up further from zero than this. Standard deviations alone would send the
 # few lit pixels of a mostly dark column to +50, where they rule the loss and the codes; a normal
 # sample of up to 100,000 rows stays within 5 and keeps unit variance.
-_MAX_STANDARDIZED = 5.0
+MAX_STANDARDIZED = 5.0
+
+# The same for columns that are measured on one bounded scale, such as pixels: there the range is
+# the unit, and a column that hardly varies is one that hardly matters.
+_MAX_SHARED_RANGE = 2.0
 
 
 def chunk_size(n_values_per_row: int) -> int:
@@ -31,19 +42,25 @@ def value_range(X: np.ndarray) -> tuple[float, float]:
 
 
 class ColumnScaling(NamedTuple):
-    """What the columns of a training set are scaled by, arrays (n_features,) in float64."""
+    """What the columns of a training set are scaled by, arrays (n_features,) in float64.
+
+    `scale` is for the networks, `unit` for distances between rows: the standard deviation, or the
+    scale again where the columns share a range.
+    """
 
     mean: np.ndarray
     scale: np.ndarray
+    unit: np.ndarray
     lowest: np.ndarray
     highest: np.ndarray
 
 
 def column_scaling(X: np.ndarray, sample_weight: np.ndarray | None) -> ColumnScaling:
-    """Mean, scale and range of each column.
+    """Mean, scale, unit and range of each column.
 
     The scale is the standard deviation, or a fifth of the largest distance from the mean where
-    that is more. It is 1 where a column is constant up to rounding.
+    that is more; half of that distance where most columns share a range. It is 1 where a column is
+    constant up to rounding, unless that leaves values further than five from the mean.
 
     Parameters
     ----------
@@ -81,6 +98,38 @@ def column_scaling(X: np.ndarray, sample_weight: np.ndarray | None) -> ColumnSca
     constant = scaler.var_ == 0
     # StandardScaler gives columns that are constant up to rounding the scale 1.
     constant |= (scale == 1) & (np.sqrt(scaler.var_) != 1)
-    furthest = np.maximum(highest - center, center - lowest) / _MAX_STANDARDIZED
-    scale = np.where(constant, np.maximum(1.0, furthest), np.maximum(scale, furthest))
-    return ColumnScaling(center, scale, lowest, highest)
+    deviation = np.maximum(highest - center, center - lowest)
+    unit = np.where(constant, 1.0, scale)
+    shared = _share_a_range(center, scaler.var_, lowest, highest, constant)
+    limit = _MAX_SHARED_RANGE if shared else MAX_STANDARDIZED
+    scale = np.maximum(unit, deviation / limit)
+    return ColumnScaling(center, scale, scale if shared else unit, lowest, highest)
+
+
+def _share_a_range(
+    mean: np.ndarray,
+    variance: np.ndarray,
+    lowest: np.ndarray,
+    highest: np.ndarray,
+    constant: np.ndarray,
+) -> bool:
+    """Whether most columns reach from exactly the same minimum to exactly the same maximum.
+
+    Such columns are measured in one unit: pixels, percentages, ratings. Columns of two values
+    always reach from one to the other and do not count as evidence.
+    """
+    # The variance of two values a share p apart is the largest there is between them.
+    two_valued = variance > (highest - mean) * (mean - lowest) * (1 - 1e-9)
+    candidates = ~constant & ~two_valued
+    if candidates.sum() < 2:
+        return False
+    ranges = np.stack([lowest[candidates], highest[candidates]], axis=1)
+    largest_group = np.unique(ranges, axis=0, return_counts=True)[1].max()
+    return bool(2 * largest_group >= (~constant).sum())
+
+
+def squashed(x: np.ndarray) -> np.ndarray:
+    """Values beyond `MAX_STANDARDIZED` grow logarithmically: order is kept, squares stay finite."""
+    size = np.minimum(np.abs(x), np.finfo(np.float64).max)
+    excess = np.maximum(size / MAX_STANDARDIZED, 1)
+    return np.sign(x) * size / excess * (1 + np.log(excess))

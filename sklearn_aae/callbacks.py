@@ -227,12 +227,13 @@ class PriorMatch(Callback):
     """
 
     # Enough to tell samples apart, and the cost stays that of a small sort.
-    _MAX_CODES = 2000
+    MAX_CODES = 2000
 
     def __init__(self, prior: Any, n_directions: int = 64, seed: int = 0) -> None:
         self.prior = prior
         self.n_directions = n_directions
         self.seed = seed
+        self._null: dict[int, np.ndarray] = {}  # distances by number of codes
 
     def initialize(self) -> PriorMatch:
         self._codes: list[Tensor] = []
@@ -251,13 +252,15 @@ class PriorMatch(Callback):
 
     def measure(self, codes: Tensor) -> float:
         """Distance of codes (n, n_components) from the prior; sets the null's attributes."""
-        codes = codes.detach().to("cpu", torch.float32)[: self._MAX_CODES]
+        codes = codes.detach().to("cpu", torch.float32)[: self.MAX_CODES]
         generator = torch.Generator().manual_seed(self.seed)
         directions = torch.randn((codes.shape[1], self.n_directions), generator=generator)
         directions = directions / directions.norm(dim=0)
         reference = draw(self.prior, len(codes), generator)
         unit = reference.square().mean().sqrt().item()
-        null = null_distances(self.prior, len(codes), directions, generator) / unit
+        if len(codes) not in self._null:
+            self._null[len(codes)] = null_distances(self.prior, len(codes), directions, generator)
+        null = self._null[len(codes)] / unit
         self.null_ = float(null.mean())
         self.null_quantile_ = float(np.quantile(null, 0.95))
         return sliced_wasserstein_distance(codes, reference, directions).item() / unit

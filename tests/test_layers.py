@@ -13,7 +13,7 @@ PACKAGE = Path(sklearn_aae.__file__).parent
 
 LAYERS = [
     {"_compat"},
-    {"_likelihoods", "_scaling", "metrics", "modules", "priors"},
+    {"_density", "_likelihoods", "_scaling", "metrics", "modules", "priors"},
     {"_critics"},
     {"_build", "_net"},
     {"callbacks"},

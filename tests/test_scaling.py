@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_aae import _scaling
-from sklearn_aae._scaling import chunk_size, column_scaling, value_range
+from sklearn_aae._scaling import chunk_size, column_scaling, squashed, value_range
 
 
 def normal_data(n_samples=200, n_features=4):
@@ -28,7 +28,7 @@ def furthest(X, center, scale):
 
 def test_normal_data_is_scaled_by_mean_and_standard_deviation():
     X = normal_data()
-    center, scale, _, _ = column_scaling(X, None)
+    center, scale = column_scaling(X, None)[:2]
     assert_allclose(center, X.mean(axis=0))
     assert_allclose(scale, X.std(axis=0))
     assert furthest(X, center, scale).max() < 5
@@ -36,7 +36,7 @@ def test_normal_data_is_scaled_by_mean_and_standard_deviation():
 
 def test_heavy_tails_end_at_five_and_the_centre_stays_the_mean():
     X = heavy_tails()
-    center, scale, _, _ = column_scaling(X, None)
+    center, scale = column_scaling(X, None)[:2]
     assert_allclose(center, X.mean(axis=0))
     assert_allclose(furthest(X, center, scale), [5, 5, 5])
     assert (scale > X.std(axis=0)).all()
@@ -45,7 +45,7 @@ def test_heavy_tails_end_at_five_and_the_centre_stays_the_mean():
 def test_the_scale_is_the_larger_of_deviation_and_a_fifth_of_the_reach():
     rng = np.random.default_rng(0)
     X = rng.standard_t(2, size=(500, 8))
-    center, scale, _, _ = column_scaling(X, None)
+    center, scale = column_scaling(X, None)[:2]
     reach = np.abs(X - X.mean(axis=0)).max(axis=0) / 5
     expected = np.maximum(X.std(axis=0), reach)
     assert (expected == reach).any()
@@ -55,7 +55,7 @@ def test_the_scale_is_the_larger_of_deviation_and_a_fifth_of_the_reach():
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -3.7, 0.1, 1e-12, 1e12])
 def test_a_constant_column_has_scale_one(value):
-    center, scale, _, _ = column_scaling(np.full((60, 1), value), None)
+    center, scale = column_scaling(np.full((60, 1), value), None)[:2]
     assert_allclose(center, [value])
     assert_array_equal(scale, [1])
 
@@ -64,7 +64,7 @@ def test_a_constant_column_has_scale_one(value):
 def test_a_column_that_is_constant_up_to_rounding_has_scale_one(value):
     X = np.full((60, 1), value)
     X[::2] = np.nextafter(value, np.inf)
-    center, scale, _, _ = column_scaling(X, None)
+    center, scale = column_scaling(X, None)[:2]
     assert_allclose(center, [value])
     assert_array_equal(scale, [1])
 
@@ -76,19 +76,19 @@ def test_small_variation_on_a_small_mean_is_variation():
 
 def test_a_column_of_unit_variance_is_not_taken_for_a_constant_one():
     X = np.array([[1.0], [-1.0]])
-    assert_allclose(column_scaling(X, None), [[0], [1], [-1], [1]])
+    assert_allclose(column_scaling(X, None), [[0], [1], [1], [-1], [1]])
     X = np.zeros((72, 1))
     X[:2] = [[6], [-6]]
     assert X.std() == 1
-    center, scale, _, _ = column_scaling(X, None)
+    center, scale = column_scaling(X, None)[:2]
     assert_allclose(furthest(X, center, scale), [5])
 
 
 @pytest.mark.parametrize("X", [normal_data()[:, :3], heavy_tails()], ids=["normal", "heavy"])
 @pytest.mark.parametrize(("a", "b"), [(2.5, 0), (-3, 10), (1e-3, -1), (1e6, 1e6)])
 def test_scaling_is_equivariant(X, a, b):
-    center, scale, _, _ = column_scaling(X, None)
-    moved_center, moved_scale, _, _ = column_scaling(a * X + b, None)
+    center, scale = column_scaling(X, None)[:2]
+    moved_center, moved_scale = column_scaling(a * X + b, None)[:2]
     assert_allclose(moved_center, a * center + b)
     assert_allclose(moved_scale, abs(a) * scale)
 
@@ -172,3 +172,52 @@ def test_value_range_is_the_smallest_and_the_largest_value(dtype):
     X = np.array([[1, -2.5], [0, 3]], dtype=dtype)
     assert value_range(X) == (-2.5, 3)
     assert all(type(value) is float for value in value_range(X))
+
+
+def pixels(rng, n=200):
+    """Columns from 0 to 16, some hardly ever lit."""
+    lit = rng.uniform(size=(n, 12)) < np.linspace(0.02, 0.9, 12)
+    X = np.where(lit, rng.integers(1, 17, size=(n, 12)), 0).astype(float)
+    X[0], X[1] = 0, 16
+    return X
+
+
+def test_columns_that_share_a_range_are_scaled_by_it():
+    columns = column_scaling(pixels(np.random.default_rng(0)), None)
+    assert_array_equal(columns.unit, columns.scale)
+    # The deviations differ by more than a factor of three, the scales hardly.
+    assert columns.scale.max() / columns.scale.min() < 2.5
+    assert ((columns.highest - columns.mean) / columns.scale).max() == pytest.approx(2)
+
+
+def test_one_column_in_other_units_does_not_change_how_the_others_are_scaled():
+    X = pixels(np.random.default_rng(0))
+    before = column_scaling(X, None)
+    X[:, 3] = 1e6 * X[:, 3] + 1e3
+    after = column_scaling(X, None)
+    factor = np.ones(12)
+    factor[3] = 1e6
+    assert_allclose(after.scale, factor * before.scale)
+    assert_allclose(after.unit, factor * before.unit)
+
+
+@pytest.mark.parametrize("kind", ["normal", "two_valued", "one_column"])
+def test_other_columns_keep_the_deviation_as_their_unit(kind):
+    rng = np.random.default_rng(0)
+    X = {
+        "normal": rng.normal(size=(100, 5)),
+        "two_valued": rng.integers(0, 2, size=(100, 5)).astype(float),
+        "one_column": rng.integers(0, 9, size=(100, 1)).astype(float),
+    }[kind]
+    assert_allclose(column_scaling(X, None).unit, X.std(axis=0))
+
+
+def test_squashed_values_keep_their_order_and_are_finite():
+    x = np.r_[-np.inf, -np.logspace(308, -5, 400), 0, np.logspace(-5, 308, 400), np.inf]
+    y = squashed(x)
+    assert np.isfinite(y).all()
+    assert (np.diff(y[1:-1]) > 0).all()
+    near = np.abs(x) <= 5
+    assert_array_equal(y[near], x[near])
+    # The slope goes on where the logarithm starts.
+    assert squashed(np.array([5 + 1e-6]))[0] - 5 == pytest.approx(1e-6, rel=1e-3)
