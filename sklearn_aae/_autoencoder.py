@@ -45,8 +45,9 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         Width of the code. "auto" is about the square root of n_features, from 2 to 16, and less
         than n_features where possible.
 
-    hidden_layer_sizes : tuple of int, default=(256, 128)
-        Widths of the encoder's hidden layers; the decoder mirrors them.
+    hidden_layer_sizes : tuple of int or "auto", default="auto"
+        Widths of the encoder's hidden layers; the decoder mirrors them. "auto": about twice
+        n_features, from 64 to 256, and half of that.
 
     activation : {"relu", "leaky_relu", "elu", "gelu", "silu", "tanh"}, default="relu"
         Activation of the hidden layers of encoder and decoder.
@@ -116,7 +117,8 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         Rows in a step; "auto": an eighth of the rows, from 32 to 256.
 
     max_iter : int or "auto", default="auto"
-        Number of epochs; "auto": as many as make about 2,000 steps, from 4 to 600.
+        Number of epochs; "auto": as many as make 100 steps for the square root of n_features, but
+        not more than 2,500 steps or 100 epochs, and not fewer than 500 steps. From 4 to 600.
 
     early_stopping : bool, default=False
         Stop when the reconstruction of held-out rows and the match of their codes with the prior
@@ -233,7 +235,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         self,
         n_components: int | str = "auto",
         *,
-        hidden_layer_sizes: Any = (256, 128),
+        hidden_layer_sizes: Any = "auto",
         activation: str = "relu",
         encoder: Any = None,
         decoder: Any = None,

@@ -33,11 +33,16 @@ __all__ = [
     "seeded_global_generator",
 ]
 
-# Steps of gradient descent after which the game had settled on all data of the benchmarks, and
-# bounds on the epochs they are turned into.
-_N_STEPS = 2000
+# Steps of gradient descent for the square root of the number of columns, and their bounds: few
+# columns are learned quickly, and a network that trains on brings itself to reconstruct outliers.
+# Beyond the lower bound, no row is seen more than 100 times. Then bounds on all epochs.
+_STEPS_PER_ROOT = 100
+_MIN_STEPS, _MAX_STEPS = 500, 2500
+_MAX_EPOCHS_FOR_ROOT = 100
 _MIN_EPOCHS, _MAX_EPOCHS = 4, 600
 _MIN_BATCH_SIZE, _MAX_BATCH_SIZE = 32, 256
+
+_MIN_WIDTH, _MAX_WIDTH = 64, 256
 
 # Codes have few dimensions; this is enough to tell them from the prior.
 _DISCRIMINATOR_LAYERS = (128, 128)
@@ -65,12 +70,14 @@ def resolve_batch_size(batch_size: int | str, n_samples: int) -> int:
     return min(int(batch_size), n_samples)
 
 
-def resolve_max_iter(max_iter: int | str, n_samples: int, batch_size: int) -> int:
+def resolve_max_iter(max_iter: int | str, n_samples: int, batch_size: int, n_features: int) -> int:
     """Number of epochs; "auto" turns a budget of gradient steps into epochs."""
     if max_iter != "auto":
         return int(max_iter)
     n_batches = -(-n_samples // batch_size)
-    return min(max(-(-_N_STEPS // n_batches), _MIN_EPOCHS), _MAX_EPOCHS)
+    wanted = round(_STEPS_PER_ROOT * math.sqrt(n_features))
+    n_steps = max(min(wanted, _MAX_STEPS, _MAX_EPOCHS_FOR_ROOT * n_batches), _MIN_STEPS)
+    return min(max(-(-n_steps // n_batches), _MIN_EPOCHS), _MAX_EPOCHS)
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -112,7 +119,11 @@ def check_component_labels(y: Any, n_samples: int, n_classes: int) -> np.ndarray
     return labels.astype(np.int64)
 
 
-def check_layer_sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
+def resolve_layer_sizes(hidden_layer_sizes: Any, n_features: int) -> tuple[int, ...]:
+    """Widths of the encoder's layers; "auto" is twice n_features, as a power of two, then half."""
+    if isinstance(hidden_layer_sizes, str):
+        widest = min(max(2 ** math.ceil(math.log2(2 * n_features)), _MIN_WIDTH), _MAX_WIDTH)
+        return widest, widest // 2
     sizes = tuple(np.atleast_1d(np.asarray(hidden_layer_sizes, dtype=object)))
     if not all(isinstance(size, numbers.Integral) and int(size) > 0 for size in sizes):
         raise ValueError(
@@ -156,7 +167,7 @@ def make_networks(
     seed: int,
 ) -> tuple[Autoencoder, nn.ModuleDict]:
     """Autoencoder and one discriminator for each critic: the user's, or built for the data."""
-    sizes = check_layer_sizes(hidden_layer_sizes)
+    sizes = resolve_layer_sizes(hidden_layer_sizes, n_features)
     shape = check_image_shape(image_shape, n_features)
     n_noise = n_components if posterior == "implicit" else 0
     generator = torch.Generator().manual_seed(seed)

@@ -9,11 +9,12 @@ along the manifold, in the metric that the decoder gives to codes, and off it, w
 each degree of freedom. With rho² the mean of D² over the k nearest of m reference rows, the density
 estimate of Loftsgaarden and Quesenberry (1965) is
 
-    log p(x) = log(k / m) - log V_d - (d / 2) log rho²,
+    log p(x) = log(k / m) - log V_d - (d / 2) log rho² + (d - c) / 2 log(d / c),
 
-where V_d is the volume of the unit ball in d = n_features dimensions. The decoder's metric enters
-through the distances, so there is no separate volume term; the tails grow without bound and without
-cliffs.
+where V_d is the volume of the unit ball in d = n_features dimensions and c = n_components. The last
+term is the volume that the weight gives to the d - c directions off the manifold: it makes scores
+of codes of different sizes comparable. The decoder's metric enters through the distances, so there
+is no Jacobian to compute; the tails grow without bound and without cliffs.
 """
 
 from __future__ import annotations
@@ -112,7 +113,9 @@ def log_density(density: Density, rho_squared: np.ndarray) -> np.ndarray:
     m, d = len(density.references), density.references.shape[1] // 2
     log_ball = 0.5 * d * math.log(math.pi) - math.lgamma(0.5 * d + 1)
     log_share = math.log(density.n_neighbors / m)
-    return log_share - log_ball - 0.5 * d * np.log(rho_squared + _EPSILON * d)
+    n_components = d / density.residual_scale**2
+    log_volume = max(0.0, d - n_components) * math.log(density.residual_scale)
+    return log_share + log_volume - log_ball - 0.5 * d * np.log(rho_squared + _EPSILON * d)
 
 
 def column_contributions(density: Density, decoded: np.ndarray, residual: np.ndarray) -> np.ndarray:

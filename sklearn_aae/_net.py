@@ -276,17 +276,23 @@ class AdversarialNet(NeuralNet):
         x, targets = batch
         autoencoder, game = self.module_, self.game
         weight = targets.get("sample_weight")
-        corrupted = x
+        corrupted, n_corrupted = x, 0
         if self.noise > 0:
-            eta = torch.randn(x.shape, generator=self.generator_, device=x.device)
-            corrupted = torch.add(x, eta, alpha=self.noise)
+            # Half of the batch gets noise. The critics see the other half, since the codes that
+            # have to match the prior are those of rows as they are.
+            n_corrupted = len(x) // 2
+            eta = torch.randn((n_corrupted, x.shape[1]), generator=self.generator_, device=x.device)
+            noisy = torch.add(x[:n_corrupted], eta, alpha=self.noise)
+            corrupted = torch.cat([noisy, x[n_corrupted:]])
 
         codes = autoencoder.encode(corrupted, self.generator_)
-        losses = game.train_discriminators(self, codes, targets)
+        clean = codes[n_corrupted:]
+        clean_targets = {name: values[n_corrupted:] for name, values in targets.items()}
+        losses = game.train_discriminators(self, clean, clean_targets)
 
         output = autoencoder.decoder(codes)
         reconstruction = self.reconstruction_loss(output, x, weight)
-        fooling = game.fooling_losses(self, codes, targets)
+        fooling = game.fooling_losses(self, clean, clean_targets)
         loss = sum((c.weight * fooling[c.name] for c in game.active), reconstruction)
 
         self.optimizer_.zero_grad()

@@ -227,7 +227,7 @@ class PriorMatch(Callback):
     """
 
     # Enough to tell samples apart, and the cost stays that of a small sort.
-    MAX_CODES = 2000
+    MAX_CODES = 1000
 
     def __init__(self, prior: Any, n_directions: int = 64, seed: int = 0) -> None:
         self.prior = prior

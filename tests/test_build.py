@@ -11,11 +11,11 @@ from torch import nn
 from sklearn_aae._build import (
     check_component_labels,
     check_image_shape,
-    check_layer_sizes,
     check_networks,
     make_networks,
     resolve_batch_size,
     resolve_device,
+    resolve_layer_sizes,
     resolve_max_iter,
     resolve_n_components,
     seeded_global_generator,
@@ -93,22 +93,27 @@ def test_a_given_batch_is_at_most_all_rows(batch_size, expected):
 
 
 @pytest.mark.parametrize(
-    ("n_samples", "batch_size", "expected"),
+    ("n_samples", "batch_size", "n_features", "expected"),
     [
-        (100, 100, 600),  # one batch an epoch: the upper bound
-        (1000, 100, 200),  # 10 batches
-        (1001, 100, 182),  # 11 batches, the last one of a single row
-        (60_000, 256, 9),  # 235 batches
-        (10**6, 256, 4),  # the lower bound
+        (1000, 100, 100, 100),  # 1,000 steps in batches of 10 an epoch
+        (1001, 100, 100, 91),  # 11 batches, the last one of a single row
+        (1000, 100, 3, 50),  # at least 500 steps
+        (5000, 100, 10_000, 50),  # at most 2,500
+        (1000, 100, 10_000, 100),  # at most 100 epochs
+        (100, 100, 10_000, 500),  # unless that is less than 500 steps
+        (10, 10, 100, 500),
+        (10**6, 256, 100, 4),  # at least 4
     ],
 )
-def test_auto_epochs_spend_a_budget_of_steps_within_bounds(n_samples, batch_size, expected):
-    assert resolve_max_iter("auto", n_samples, batch_size) == expected
+def test_auto_epochs_spend_a_budget_of_steps_within_bounds(
+    n_samples, batch_size, n_features, expected
+):
+    assert resolve_max_iter("auto", n_samples, batch_size, n_features) == expected
 
 
 @pytest.mark.parametrize("max_iter", [1, 5000])
 def test_a_given_number_of_epochs_is_kept(max_iter):
-    assert resolve_max_iter(max_iter, 100, 10) == max_iter
+    assert resolve_max_iter(max_iter, 100, 10, 8) == max_iter
 
 
 # Device ---------------------------------------------------------------------------------------
@@ -199,7 +204,7 @@ def test_labels_have_one_value_for_each_row(shape):
     [((), ()), ((8, 4), (8, 4)), ([8], (8,)), (8, (8,)), (np.array([8, 4]), (8, 4))],
 )
 def test_layer_sizes_become_a_tuple_of_ints(sizes, expected):
-    checked = check_layer_sizes(sizes)
+    checked = resolve_layer_sizes(sizes, 8)
     assert checked == expected
     assert all(type(size) is int for size in checked)
 
@@ -208,7 +213,7 @@ def test_layer_sizes_become_a_tuple_of_ints(sizes, expected):
 def test_layer_sizes_that_are_no_positive_ints_are_an_error(sizes):
     message = re.escape(f"hidden_layer_sizes must be a tuple of positive ints, got {sizes!r}.")
     with pytest.raises(ValueError, match=message):
-        check_layer_sizes(sizes)
+        resolve_layer_sizes(sizes, 8)
 
 
 @pytest.mark.parametrize("shape", [(3, 5, 7), [3, 5, 7], np.array([3, 5, 7])])
@@ -466,3 +471,10 @@ def test_seeded_blocks_may_be_nested():
             torch.rand(3)
         assert torch.equal(torch.get_rng_state(), inside)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("n_features", "expected"), [(1, (64, 32)), (32, (64, 32)), (33, (128, 64)), (784, (256, 128))]
+)
+def test_auto_layer_sizes_follow_the_number_of_columns(n_features, expected):
+    assert resolve_layer_sizes("auto", n_features) == expected
