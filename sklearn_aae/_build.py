@@ -121,7 +121,7 @@ def check_component_labels(y: Any, n_samples: int, n_classes: int) -> np.ndarray
 
 def resolve_layer_sizes(hidden_layer_sizes: Any, n_features: int) -> tuple[int, ...]:
     """Widths of the encoder's layers; "auto" is twice n_features, as a power of two, then half."""
-    if isinstance(hidden_layer_sizes, str):
+    if isinstance(hidden_layer_sizes, str) and hidden_layer_sizes == "auto":
         widest = min(max(2 ** math.ceil(math.log2(2 * n_features)), _MIN_WIDTH), _MAX_WIDTH)
         return widest, widest // 2
     sizes = tuple(np.atleast_1d(np.asarray(hidden_layer_sizes, dtype=object)))

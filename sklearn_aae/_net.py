@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import traceback
 import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -233,12 +234,13 @@ class AdversarialNet(NeuralNet):
         ]
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        # skorch's callbacks end the training by raising KeyboardInterrupt, as Ctrl-C does. Only
-        # the latter deserves a warning.
+        # skorch's callbacks end the training by raising KeyboardInterrupt from on_epoch_end itself.
+        # Ctrl-C, which deserves a warning, comes from wherever it hits.
         try:
             super().notify(method_name, **cb_kwargs)
-        except KeyboardInterrupt:
-            if method_name == "on_epoch_end":
+        except KeyboardInterrupt as interrupt:
+            *_, (frame, _) = traceback.walk_tb(interrupt.__traceback__)
+            if frame.f_code.co_name == "on_epoch_end":
                 raise TrainingStopped from None
             raise
 
