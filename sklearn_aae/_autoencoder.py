@@ -97,9 +97,9 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         units: the autoencoder learns to remove it.
 
     standardize : bool, default=True
-        Centre and scale the columns inside the estimator: to unit variance, or less where values
-        would lie further than five units from the mean. Codes, scores and reconstructions then do
-        not depend on the units of X.
+        Centre and scale the columns inside the estimator, so that codes, scores and reconstructions
+        do not depend on the units of X: to unit variance, values beyond five units growing
+        logarithmically; or by their range, if most columns have the same one, as pixels do.
 
     lr : float, default=1e-3
         Learning rate of encoder and decoder, decayed over the second half of the training.
@@ -118,7 +118,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
 
     max_iter : int or "auto", default="auto"
         Number of epochs; "auto": as many as make 100 steps for the square root of n_features, but
-        not more than 2,500 steps or 100 epochs, and not fewer than 500 steps. From 4 to 600.
+        not more than 2,500 steps or 100 epochs, and not fewer than 400 steps. From 4 to 600.
 
     early_stopping : bool, default=False
         Stop when the reconstruction of held-out rows and the match of their codes with the prior
@@ -455,11 +455,11 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         return self._on_rows(score, X, None)
 
     def _split_rows(self, autoencoder: Autoencoder, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Decoding and residual of standardised rows x, in units of the density, float64."""
-        to_units = self._scale / self._unit
-        decoded = self._mean(autoencoder(x)).double().cpu().numpy()
-        decoded = squashed((decoded - self._center) / self._unit)
-        return decoded, squashed(x.double().cpu().numpy() * to_units) - decoded
+        """Decoding and residual of standardised rows x, in standardised units, float64."""
+        decoded = self._mean(autoencoder(x)).double()
+        center, scale = (torch.from_numpy(a).to(x.device) for a in (self._center, self._scale))
+        decoded = squashed((decoded - center) / scale, self._knee)
+        return decoded.cpu().numpy(), (x.double() - decoded).cpu().numpy()
 
     def _decoded_and_residual(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Decodings and residuals (n_samples, n_features) of rows in the units of X."""

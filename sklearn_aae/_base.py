@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import numbers
 import warnings
 from collections.abc import Callable, Iterator
@@ -38,7 +39,7 @@ from sklearn_aae._compat import (
 from sklearn_aae._critics import ADVERSARIAL_LOSSES, Critic
 from sklearn_aae._likelihoods import LIKELIHOODS, make_likelihood
 from sklearn_aae._net import AdversarialNet, Rows
-from sklearn_aae._scaling import chunk_size, column_scaling, value_range
+from sklearn_aae._scaling import KNEE, chunk_size, column_scaling, squashed, value_range
 from sklearn_aae.callbacks import (
     AdversarialTraining,
     EarlyStopping,
@@ -165,16 +166,15 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
 
     def _scale_columns(self, X: np.ndarray, sample_weight: np.ndarray | None) -> None:
         columns = column_scaling(X, sample_weight)
-        center, scale = columns.mean, columns.scale
+        center, scale, knee = columns.mean, columns.scale, KNEE
         if not self.standardize:
-            center, scale = np.zeros_like(center), np.ones_like(scale)
-        self._center, self._scale, self._dtype = center, scale, X.dtype
-        self._unit = columns.unit if self.standardize else scale
-        self._likelihood = make_likelihood(self.likelihood, center, scale, columns.mean)
+            center, scale, knee = np.zeros_like(center), np.ones_like(scale), math.inf
+        self._center, self._scale, self._knee, self._dtype = center, scale, knee, X.dtype
+        self._likelihood = make_likelihood(self.likelihood, center, scale, columns.mean, knee)
 
     def _standardized_range(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         lowest, highest = X.min(axis=0).astype(float), X.max(axis=0).astype(float)
-        return (lowest - self._center) / self._scale, (highest - self._center) / self._scale
+        return self._standardized(lowest).numpy(), self._standardized(highest).numpy()
 
     def _check_domain(self, name: str, X: np.ndarray) -> None:
         problem = LIKELIHOODS[self.likelihood].check_domain(*value_range(X))
@@ -221,7 +221,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
                 posterior=self.posterior,
                 seed=seed,
             )
-            x = torch.from_numpy((X[:1] - self._center) / self._scale).float()
+            x = self._standardized(X[:1]).float()
             check_networks(autoencoder, discriminators, critics, x)
         likelihood = self._likelihood.to(device, torch.float32)
         self.net_ = AdversarialNet(
@@ -277,7 +277,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         output = likelihood.constant_output()
         total = 0.0
         for rows in gen_batches(len(sample), chunk_size(X.shape[1])):
-            x = torch.from_numpy((sample[rows] - self._center) / self._scale)
+            x = self._standardized(sample[rows].astype(np.float64))
             total += likelihood.deviance(output.expand_as(x), x).mean(dim=1).sum().item()
         mean = total / len(sample)
         # Nothing varies: any unit serves.
@@ -297,8 +297,8 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         device = torch.device(net.device)
         held_out = None
         if X_held_out is not None:
-            held_out = Rows(X_held_out, self._center, self._scale, device=device)
-        rows = Rows(X, self._center, self._scale, device=device, selected=training, targets=targets)
+            held_out = self._rows(X_held_out, device)
+        rows = self._rows(X, device, selected=training, targets=targets)
         single_pass = n_epochs is not None
         net.batch_size = resolve_batch_size(self.batch_size, len(rows))
         if n_epochs is None:
@@ -344,6 +344,9 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         net.callbacks_ = [
             (name, c) for name, c in net.callbacks_ if not isinstance(c, ScikitLearnCallbacks)
         ]
+
+    def _rows(self, X: np.ndarray, device: torch.device, **options: Any) -> Rows:
+        return Rows(X, self._center, self._scale, knee=self._knee, device=device, **options)
 
     def _split(
         self, n: int, random_state: np.random.RandomState
@@ -558,9 +561,9 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
 
     def _standardized(self, chunk: np.ndarray) -> Tensor:
         dtype = chunk.dtype
-        x = chunk - self._center.astype(dtype)
-        x /= self._scale.astype(dtype)
-        return torch.from_numpy(x)
+        with np.errstate(over="ignore"):  # infinite is far enough: the encoder clips, squash too
+            x = (chunk - self._center.astype(dtype)) / self._scale.astype(dtype)
+        return squashed(torch.from_numpy(x), self._knee)
 
     def _on_rows(
         self, function: Callable[[Tensor], Tensor], X: np.ndarray, width: int | None

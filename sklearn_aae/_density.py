@@ -48,6 +48,9 @@ _GROUP = 0.05
 # Added to rho² for each column: copies of a reference row get a finite density.
 _EPSILON = 1e-6
 
+# Squares of anything further out than this would overflow.
+_FURTHEST = 1e150
+
 
 class Density(NamedTuple):
     """Reference rows and what goes with them.
@@ -62,7 +65,8 @@ class Density(NamedTuple):
 
 
 def _joined(decoded: np.ndarray, residual: np.ndarray, residual_scale: float) -> np.ndarray:
-    return np.concatenate([decoded, residual_scale * residual], axis=1)
+    joined = np.concatenate([decoded, residual_scale * residual], axis=1)
+    return joined.clip(-_FURTHEST, _FURTHEST)
 
 
 def fit_density(decoded: np.ndarray, residual: np.ndarray, n_components: int) -> Density:

@@ -1,8 +1,8 @@
 """What the decoder's output means: reconstruction loss, log-likelihood and mean, by name.
 
-The networks live in standardised units, x = (X - center) / scale. A Gaussian or Laplace output is
-the location of x; a Bernoulli or Poisson output is a logit or a log rate of X itself, and only the
-encoder sees x.
+The networks live in standardised units, x = squashed((X - center) / scale). A Gaussian or Laplace
+output is the location of x; a Bernoulli or Poisson output is a logit or a log rate of X itself, and
+only the encoder sees x.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sklearn_aae._scaling import unsquashed
+
 __all__ = ["LIKELIHOODS", "Likelihood", "make_likelihood"]
 
 
@@ -26,26 +28,30 @@ class Likelihood:
     Parameters
     ----------
     center, scale : Tensor of shape (n_features,)
-        X = center + scale * x.
+        X = center + scale * unsquashed(x).
     baseline : Tensor of shape (n_features,)
         Weighted mean of X, where log rates start from.
+    knee : float, default=inf
+        Where x starts to grow logarithmically.
     """
 
     center: Tensor
     scale: Tensor
     baseline: Tensor
+    knee: float = math.inf
 
     name: ClassVar[str]
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Likelihood:
         """The same likelihood for outputs of another device or precision."""
         fields = (self.center, self.scale, self.baseline)
-        return type(self)(*(t.to(device=device, dtype=dtype) for t in fields))
+        center, scale, baseline = (t.to(device=device, dtype=dtype) for t in fields)
+        return type(self)(center, scale, baseline, self.knee)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Pickled as arrays: a model trained on a GPU loads on a CPU.
         arrays = (t.cpu().numpy() for t in (self.center, self.scale, self.baseline))
-        return _from_arrays, (type(self), *arrays)
+        return _from_arrays, (type(self), self.knee, *arrays)
 
     @staticmethod
     def check_domain(minimum: float, maximum: float) -> str | None:
@@ -54,7 +60,7 @@ class Likelihood:
 
     def mean(self, output: Tensor) -> Tensor:
         """E[X|z], in the units of X, tensor (n, n_features)."""
-        return self.center + self.scale * output
+        return self.center + self.scale * unsquashed(output, self.knee)
 
     def deviance(self, output: Tensor, x: Tensor) -> Tensor:
         """Loss of each cell, tensor (n, n_features): 0 where the output fits perfectly."""
@@ -69,7 +75,7 @@ class Likelihood:
         return (self.baseline - self.center) / self.scale
 
     def _raw(self, x: Tensor) -> Tensor:
-        return self.center + self.scale * x
+        return self.center + self.scale * unsquashed(x, self.knee)
 
 
 class Gaussian(Likelihood):
@@ -168,12 +174,17 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
 
 
 def make_likelihood(
-    name: str, center: np.ndarray, scale: np.ndarray, baseline: np.ndarray
+    name: str,
+    center: np.ndarray,
+    scale: np.ndarray,
+    baseline: np.ndarray,
+    knee: float = math.inf,
 ) -> Likelihood:
     """Likelihood by name, in float64 on the CPU."""
     arrays = (np.asarray(a, dtype=np.float64) for a in (center, scale, baseline))
-    return _from_arrays(LIKELIHOODS[name], *arrays)
+    return _from_arrays(LIKELIHOODS[name], knee, *arrays)
 
 
-def _from_arrays(cls: type[Likelihood], *arrays: np.ndarray) -> Likelihood:
-    return cls(*(torch.tensor(np.array(a)) for a in arrays))
+def _from_arrays(cls: type[Likelihood], knee: float, *arrays: np.ndarray) -> Likelihood:
+    center, scale, baseline = (torch.tensor(np.array(a)) for a in arrays)
+    return cls(center, scale, baseline, knee)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 
 from sklearn_aae._critics import weighted_mean
+from sklearn_aae._scaling import squashed
 
 __all__ = ["AdversarialNet", "BatchIterator", "Rows", "TrainingStopped"]
 
@@ -34,9 +36,11 @@ class Rows(torch.utils.data.Dataset):
     X : ndarray of shape (n_rows, n_features)
         Kept by reference, in its own dtype; on a GPU, moved there once.
     center, scale : ndarray of shape (n_features,)
-        x = (X - center) / scale.
+        x = squashed((X - center) / scale).
     device : torch.device
         Where batches are made.
+    knee : float, default=inf
+        Where standardised values start to grow logarithmically.
     selected : ndarray of int, default=None
         Rows that belong to the data set; None for all.
     targets : dict of str to ndarray of shape (n_rows,)
@@ -50,10 +54,12 @@ class Rows(torch.utils.data.Dataset):
         scale: np.ndarray,
         *,
         device: torch.device,
+        knee: float = math.inf,
         selected: np.ndarray | None = None,
         targets: dict[str, np.ndarray] | None = None,
     ) -> None:
         self._on_cpu = device.type == "cpu"
+        self._knee = knee
         self._X: Any = X if self._on_cpu else torch.tensor(X, device=device)
         self._selected = np.arange(len(X)) if selected is None else selected
         self._center: Any = center.astype(X.dtype)
@@ -78,7 +84,7 @@ class Rows(torch.utils.data.Dataset):
             indices = torch.as_tensor(indices, device=self._X.device)
             x, center, scale = self._X[indices], self._center, self._scale
         # Standardised in the dtype of X: float32 would lose columns far from zero in float64.
-        x = x.sub_(center).div_(scale).float()
+        x = squashed(x.sub_(center).div_(scale), self._knee).float()
         return x, {name: values[indices] for name, values in self._targets.items()}
 
 

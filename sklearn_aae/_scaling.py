@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
+from torch import Tensor
 
 __all__ = [
-    "MAX_STANDARDIZED",
+    "KNEE",
     "ColumnScaling",
     "chunk_size",
     "column_scaling",
     "squashed",
+    "unsquashed",
     "value_range",
 ]
 
@@ -21,14 +24,14 @@ __all__ = [
 # a matrix product busy, small enough to forget.
 _VALUES_PER_CHUNK = 2**22
 
-# No training value ends up further from zero than this. Standard deviations alone would send the
-# few lit pixels of a mostly dark column to +50, where they rule the loss and the codes; a normal
-# sample of up to 100,000 rows stays within 5 and keeps unit variance.
-MAX_STANDARDIZED = 5.0
+# Values further from the mean than this many units grow logarithmically. Standard deviations alone
+# would send the rare values of a mostly constant column to +50, where they rule the loss and the
+# codes; a normal sample of up to 100,000 rows stays within 5 and is left as it is.
+KNEE = 5.0
 
-# The same for columns that are measured on one bounded scale, such as pixels: there the range is
-# the unit, and a column that hardly varies is one that hardly matters.
-_MAX_SHARED_RANGE = 2.0
+# Columns that are measured on one bounded scale, such as pixels, end at this many units: there the
+# range is the unit, and a column that hardly varies is one that hardly matters.
+_SHARED_RANGE = 2.0
 
 
 def chunk_size(n_values_per_row: int) -> int:
@@ -42,25 +45,19 @@ def value_range(X: np.ndarray) -> tuple[float, float]:
 
 
 class ColumnScaling(NamedTuple):
-    """What the columns of a training set are scaled by, arrays (n_features,) in float64.
-
-    `scale` is for the networks, `unit` for distances between rows: the standard deviation, or the
-    scale again where the columns share a range.
-    """
+    """What the columns of a training set are scaled by, arrays (n_features,) in float64."""
 
     mean: np.ndarray
     scale: np.ndarray
-    unit: np.ndarray
     lowest: np.ndarray
     highest: np.ndarray
 
 
 def column_scaling(X: np.ndarray, sample_weight: np.ndarray | None) -> ColumnScaling:
-    """Mean, scale, unit and range of each column.
+    """Mean, scale and range of each column.
 
-    The scale is the standard deviation, or a fifth of the largest distance from the mean where
-    that is more; half of that distance where most columns share a range. It is 1 where a column is
-    constant up to rounding, unless that leaves values further than five from the mean.
+    The scale is the standard deviation, or half of the largest distance from the mean where most
+    columns share a range. It is 1 where a column is constant up to rounding.
 
     Parameters
     ----------
@@ -101,9 +98,8 @@ def column_scaling(X: np.ndarray, sample_weight: np.ndarray | None) -> ColumnSca
     deviation = np.maximum(highest - center, center - lowest)
     unit = np.where(constant, 1.0, scale)
     shared = _share_a_range(center, scaler.var_, lowest, highest, constant)
-    limit = _MAX_SHARED_RANGE if shared else MAX_STANDARDIZED
-    scale = np.maximum(unit, deviation / limit)
-    return ColumnScaling(center, scale, scale if shared else unit, lowest, highest)
+    scale = np.maximum(unit, deviation / _SHARED_RANGE) if shared else unit
+    return ColumnScaling(center, scale, lowest, highest)
 
 
 def _share_a_range(
@@ -128,8 +124,18 @@ def _share_a_range(
     return bool(2 * largest_group >= (~constant).sum())
 
 
-def squashed(x: np.ndarray) -> np.ndarray:
-    """Values beyond `MAX_STANDARDIZED` grow logarithmically: order is kept, squares stay finite."""
-    size = np.minimum(np.abs(x), np.finfo(np.float64).max)
-    excess = np.maximum(size / MAX_STANDARDIZED, 1)
-    return np.sign(x) * size / excess * (1 + np.log(excess))
+def squashed(x: Tensor, knee: float = KNEE) -> Tensor:
+    """Standardised values with what lies beyond the knee growing logarithmically.
+
+    Strictly increasing, smooth to first order, and finite also where a square of x would not be.
+    An infinite knee leaves finite values as they are.
+    """
+    size = x.abs().clamp(max=torch.finfo(x.dtype).max)
+    excess = (size / knee).clamp(min=1)
+    return x.sign() * (size / excess) * (1 + excess.log())
+
+
+def unsquashed(y: Tensor, knee: float = KNEE) -> Tensor:
+    """The inverse of `squashed`."""
+    excess = (y.abs() / knee - 1).clamp(min=0)
+    return torch.where(excess > 0, y.sign() * knee * excess.exp(), y)

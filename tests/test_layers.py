@@ -12,8 +12,8 @@ import sklearn_aae
 PACKAGE = Path(sklearn_aae.__file__).parent
 
 LAYERS = [
-    {"_compat"},
-    {"_density", "_likelihoods", "_scaling", "metrics", "modules", "priors"},
+    {"_compat", "_scaling"},
+    {"_density", "_likelihoods", "metrics", "modules", "priors"},
     {"_critics"},
     {"_build", "_net"},
     {"callbacks"},
