@@ -457,8 +457,8 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
     def _split_rows(self, autoencoder: Autoencoder, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Decoding and residual of standardised rows x, in standardised units, float64."""
         decoded = self._mean(autoencoder(x)).double()
-        center, scale = (torch.from_numpy(a).to(x.device) for a in (self._center, self._scale))
-        decoded = squashed((decoded - center) / scale, self._knee)
+        exact = self._likelihood.to(x.device, torch.float64)
+        decoded = squashed((decoded - exact.center) / exact.scale, exact.knee)
         return decoded.cpu().numpy(), (x.double() - decoded).cpu().numpy()
 
     def _decoded_and_residual(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
