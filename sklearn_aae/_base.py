@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import numbers
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
 from sklearn.utils import check_array, check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 from sklearn_aae._build import (
     check_component_labels,
@@ -585,10 +587,18 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             out = np.empty((len(array), width), dtype=array.dtype)
         n_rows = chunk_size(max(array.shape[1], self.n_features_in_, _widest(self.net_.module_)))
         device = torch.device(self.net_.device)
-        with torch.inference_mode():
+        with torch.inference_mode(), self._row_progress(len(array), n_rows) as progress:
             for rows in gen_batches(len(array), n_rows):
                 out[rows] = function(to_tensor(array[rows]).to(device)).cpu().numpy()
+                progress.update(len(out[rows]))
         return out
+
+    def _row_progress(self, n: int, n_rows_per_chunk: int) -> tqdm:
+        """A bar over rows with `verbose`, for work of more than a few chunks."""
+        wanted = bool(self.verbose) and n > 4 * n_rows_per_chunk
+        # In a log file, where each update is a line, one in ten seconds.
+        interval = 0.1 if sys.stderr.isatty() else 10
+        return tqdm(total=n, unit="row", mininterval=interval, disable=not wanted)
 
     # State.
 
