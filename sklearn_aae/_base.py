@@ -137,7 +137,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             if not continued:
                 self._scale_columns(X, sample_weight)
                 seed = int(random_state.randint(2**31 - 1))
-                self._build(X, device, seed, labelled=y is not None)
+                self._build(X, sample_weight, device, seed, labelled=y is not None)
             else:
                 # A failure must leave the networks as they were, so a copy of them is trained.
                 self.net_ = copy.deepcopy(self.net_)
@@ -202,7 +202,14 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
 
     # Networks.
 
-    def _build(self, X: np.ndarray, device: torch.device, seed: int, labelled: bool) -> None:
+    def _build(
+        self,
+        X: np.ndarray,
+        sample_weight: np.ndarray | None,
+        device: torch.device,
+        seed: int,
+        labelled: bool,
+    ) -> None:
         n_features = X.shape[1]
         k = resolve_n_components(self.n_components, n_features)
         self.n_components_ = k
@@ -231,7 +238,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             likelihood,
             game=AdversarialTraining(critics),
             discriminators=discriminators,
-            null_deviance=self._null_deviance(X),
+            null_deviance=self._null_deviance(X, sample_weight),
             noise=float(self.noise),
             lr=float(self.lr),
             discriminator_lr=self._discriminator_lr(),
@@ -271,17 +278,20 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
     def _has_custom_network(self) -> bool:
         return any(v is not None for v in (self.encoder, self.decoder, self.discriminator))
 
-    def _null_deviance(self, X: np.ndarray) -> float:
+    def _null_deviance(self, X: np.ndarray, sample_weight: np.ndarray | None) -> float:
         """Mean deviance of predicting the column means, on up to 10,000 evenly spaced rows."""
         step = max(1, len(X) // 10_000)
         sample = X[::step]
         likelihood = self._likelihood
         output = likelihood.constant_output()
+        weight = np.ones(len(X)) if sample_weight is None else sample_weight
+        weight = weight[::step]
         total = 0.0
         for rows in gen_batches(len(sample), chunk_size(X.shape[1])):
             x = self._standardized(sample[rows].astype(np.float64))
-            total += likelihood.deviance(output.expand_as(x), x).mean(dim=1).sum().item()
-        mean = total / len(sample)
+            deviance = likelihood.deviance(output.expand_as(x), x).mean(dim=1).numpy()
+            total += float(deviance @ weight[rows])
+        mean = total / weight.sum() if weight.any() else 0.0
         # Nothing varies: any unit serves.
         return mean if mean > 0 else 1.0
 

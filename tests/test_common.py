@@ -50,8 +50,10 @@ FURTHER_CHECKS = [
 ]
 
 
-# Some of them fit on a frame and transform an array, which scikit-learn warns of.
+# Some of them fit on a frame and transform an array, or the other way round, which scikit-learn
+# warns of.
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
+@pytest.mark.filterwarnings("ignore:X has feature names, but:UserWarning")
 @pytest.mark.parametrize("name", FURTHER_CHECKS)
 def test_further_scikit_learn_checks(name):
     check = getattr(estimator_checks, name)
