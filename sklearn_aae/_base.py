@@ -130,13 +130,14 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
                 )
             device = resolve_device(self.device)
             random_state = check_random_state(self.random_state)
+            # Drawn also where no network is built: a warm start then holds the same rows out.
+            seed = int(random_state.randint(2**31 - 1))
             self._check_domain("X", X)
             if X_val is not None:
                 X_val = validate_data(self, X_val, dtype=[np.float64, np.float32], reset=False)
                 self._check_domain("X_val", X_val)
             if not continued:
                 self._scale_columns(X, sample_weight)
-                seed = int(random_state.randint(2**31 - 1))
                 self._build(X, sample_weight, device, seed, labelled=y is not None)
             else:
                 # A failure must leave the networks as they were, so a copy of them is trained.

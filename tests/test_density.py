@@ -179,3 +179,12 @@ def test_held_out_rows_are_not_trained_on(X):
     record = Record()
     AdversarialAutoencoder(max_iter=1, callbacks=[record], random_state=0).fit(X)
     assert record.n_rows == [(540, 60)]
+
+
+def test_a_warm_start_holds_the_same_rows_out(X):
+    model = AdversarialAutoencoder(max_iter=1, warm_start=True, random_state=0)
+    first = model.fit(X).p_values(X)
+    lowest = model._held_out_scores
+    again = model.set_params(lr=1e-12, discriminator_lr=1e-12).fit(X)
+    assert_allclose(again._held_out_scores, lowest, atol=1e-2)
+    assert_allclose(again.p_values(X), first, atol=0.05)
