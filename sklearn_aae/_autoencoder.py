@@ -118,7 +118,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
 
     max_iter : int or "auto", default="auto"
         Number of epochs; "auto": as many as make 100 steps for the square root of n_features, but
-        not more than 2,500 steps or 100 epochs, and not fewer than 400 steps. From 4 to 600.
+        not more than 2,500 steps or 100 epochs, and not fewer than 300 steps. From 4 to 600.
 
     early_stopping : bool, default=False
         Stop when the reconstruction of held-out rows and the match of their codes with the prior
@@ -171,7 +171,8 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
     n_iter_ : int
         Number of epochs run, over all fits where they continue each other.
     history_ : dict of str to list of float
-        Losses by name, one value for each epoch.
+        Losses by name, one value for each epoch. With `early_stopping` or `X_val` also the
+        reconstruction loss and prior match of held-out rows.
     offset_ : float
         ``decision_function = score_samples - offset_``.
     prior_ : object

@@ -150,7 +150,9 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             if X_val is None and n_epochs is None:
                 training, validation = self._split(len(X), random_state)
                 held_out = None if validation is None else X[validation]
-            self._train(X, targets, training, held_out, n_epochs)
+            # Looking at held-out rows after every epoch takes time, so it is done where asked for.
+            watched = held_out if self.early_stopping or X_val is not None else None
+            self._train(X, targets, training, watched, n_epochs)
             self._measure_prior_match(X if held_out is None else held_out)
             self._fit_after_training(X, sample_weight, training, held_out, random_state)
 

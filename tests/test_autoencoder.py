@@ -535,9 +535,7 @@ def test_history_names(fitted):
         "discriminator_loss",
         "discriminator_accuracy",
         "gradient_norm",
-        "prior_match",
         "train_loss",
-        "valid_loss",
     }
     assert all(type(v) is float for values in fitted.history_.values() for v in values)
 

@@ -97,11 +97,11 @@ def test_a_given_batch_is_at_most_all_rows(batch_size, expected):
     [
         (1000, 100, 100, 100),  # 1,000 steps in batches of 10 an epoch
         (1001, 100, 100, 91),  # 11 batches, the last one of a single row
-        (1000, 100, 3, 50),  # at least 500 steps
+        (1000, 100, 3, 30),  # at least 300 steps
         (5000, 100, 10_000, 50),  # at most 2,500
         (1000, 100, 10_000, 100),  # at most 100 epochs
-        (100, 100, 10_000, 500),  # unless that is less than 500 steps
-        (10, 10, 100, 500),
+        (100, 100, 10_000, 300),  # unless that is less than 300 steps
+        (10, 10, 100, 300),
         (10**6, 256, 100, 4),  # at least 4
     ],
 )
