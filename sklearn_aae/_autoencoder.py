@@ -11,7 +11,7 @@ from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from sklearn_aae._base import BaseAdversarialAutoencoder, in_dtype
+from sklearn_aae._base import BaseAdversarialAutoencoder
 from sklearn_aae._compat import CallbackSupportMixin, Interval, StrOptions, _fit_context
 from sklearn_aae._density import (
     MAX_REFERENCES,
@@ -20,6 +20,7 @@ from sklearn_aae._density import (
     log_density,
     neighbor_distances,
 )
+from sklearn_aae._inference import in_dtype
 from sklearn_aae._scaling import squashed
 from sklearn_aae.modules import Autoencoder
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 import numbers
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +18,6 @@ from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
 from sklearn.utils import check_array, check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from sklearn_aae._build import (
     check_component_labels,
@@ -39,6 +37,7 @@ from sklearn_aae._compat import (
     output_frame,
 )
 from sklearn_aae._critics import ADVERSARIAL_LOSSES, Critic
+from sklearn_aae._inference import apply_in_chunks, in_dtype
 from sklearn_aae._likelihoods import LIKELIHOODS, make_likelihood
 from sklearn_aae._net import AdversarialNet, Rows
 from sklearn_aae._scaling import KNEE, chunk_size, column_scaling, squashed, value_range
@@ -53,7 +52,7 @@ from sklearn_aae.callbacks import (
 from sklearn_aae.modules import ACTIVATIONS, Autoencoder
 from sklearn_aae.priors import PRIORS, bind_prior, draw, has_classes, straight_path
 
-__all__ = ["BaseAdversarialAutoencoder", "in_dtype"]
+__all__ = ["BaseAdversarialAutoencoder"]
 
 _VERSION = version("sklearn-aae")
 
@@ -129,7 +128,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
                     sample_weight, X, dtype=np.float64, ensure_non_negative=True
                 )
             device = resolve_device(self.device)
-            random_state = check_random_state(self.random_state)
+            random_state = _local_random_state(self.random_state)
             # Drawn also where no network is built: a warm start then holds the same rows out.
             seed = int(random_state.randint(2**31 - 1))
             self._check_domain("X", X)
@@ -491,7 +490,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         check_is_fitted(self)
         if not isinstance(n_samples, numbers.Integral) or n_samples < 1:
             raise ValueError(f"n_samples must be an int of at least 1, got {n_samples!r}.")
-        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        seed = int(_local_random_state(random_state).randint(2**31 - 1))
         z = draw(self.prior_, int(n_samples), torch.Generator().manual_seed(seed))
         return output_frame(self, self._decode(z.numpy().astype(self._dtype)), None)
 
@@ -555,8 +554,6 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
 
     def _autoencoder(self, dtype: np.dtype) -> Autoencoder:
         """The networks in the precision of the data; the fitted ones are never changed."""
-        # float32 rounding depends on the shape of a matrix product, so that for float64 data a
-        # row's answer would depend on its batch beyond the data's own precision.
         return in_dtype(self.net_.module_, dtype)
 
     def _encode(self, X: np.ndarray) -> np.ndarray:
@@ -594,24 +591,15 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         to_tensor: Callable[[np.ndarray], Tensor],
     ) -> np.ndarray:
         """Apply a function to rows; (n, width) in the dtype of `array`, or (n,) in float64."""
-        if width is None:
-            out = np.empty(len(array), dtype=np.float64)
-        else:
-            out = np.empty((len(array), width), dtype=array.dtype)
-        n_rows = chunk_size(max(array.shape[1], self.n_features_in_, _widest(self.net_.module_)))
-        device = torch.device(self.net_.device)
-        with torch.inference_mode(), self._row_progress(len(array), n_rows) as progress:
-            for rows in gen_batches(len(array), n_rows):
-                out[rows] = function(to_tensor(array[rows]).to(device)).cpu().numpy()
-                progress.update(len(out[rows]))
-        return out
-
-    def _row_progress(self, n: int, n_rows_per_chunk: int) -> tqdm:
-        """A bar over rows with `verbose`, for work of more than a few chunks."""
-        wanted = bool(self.verbose) and n > 4 * n_rows_per_chunk
-        # In a log file, where each update is a line, one in ten seconds.
-        interval = 0.1 if sys.stderr.isatty() else 10
-        return tqdm(total=n, unit="row", mininterval=interval, disable=not wanted)
+        return apply_in_chunks(
+            function,
+            array,
+            width,
+            to_tensor,
+            self.net_.module_,
+            torch.device(self.net_.device),
+            verbose=bool(self.verbose),
+        )
 
     # State.
 
@@ -652,11 +640,8 @@ def _restored_on_error(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
-def in_dtype(module: Any, dtype: np.dtype) -> Any:
-    """The module itself for float32, a copy in double precision for float64."""
-    return module if dtype == np.float32 else copy.deepcopy(module).double()
-
-
-def _widest(module: nn.Module) -> int:
-    """Widest output of a layer, to bound the memory of a chunk."""
-    return max((p.shape[0] for p in module.parameters() if p.ndim > 0), default=1)
+def _local_random_state(random_state: Any) -> np.random.RandomState:
+    """As scikit-learn resolves it, but None is fresh entropy instead of NumPy's global state."""
+    if random_state is None:
+        return np.random.RandomState(np.random.MT19937(np.random.SeedSequence()))
+    return check_random_state(random_state)

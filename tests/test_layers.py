@@ -13,7 +13,7 @@ PACKAGE = Path(sklearn_aae.__file__).parent
 
 LAYERS = [
     {"_compat", "_scaling"},
-    {"_density", "_likelihoods", "metrics", "modules", "priors"},
+    {"_density", "_inference", "_likelihoods", "metrics", "modules", "priors"},
     {"_critics"},
     {"_build", "_net"},
     {"callbacks"},

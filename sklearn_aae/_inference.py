@@ -1,0 +1,78 @@
+"""Apply networks to arrays, chunk by chunk, in the precision of the array."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import gen_batches
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from sklearn_aae._scaling import chunk_size
+
+__all__ = ["apply_in_chunks", "in_dtype"]
+
+
+def in_dtype(module: Any, dtype: np.dtype) -> Any:
+    """The module itself for float32, a copy in double precision for float64.
+
+    float32 rounding depends on the shape of a matrix product, so that for float64 data a row's
+    answer would depend on its batch beyond the data's own precision.
+    """
+    return module if dtype == np.float32 else copy.deepcopy(module).double()
+
+
+def apply_in_chunks(
+    function: Callable[[Tensor], Tensor],
+    array: np.ndarray,
+    width: int | None,
+    to_tensor: Callable[[np.ndarray], Tensor],
+    network: nn.Module,
+    device: torch.device,
+    *,
+    verbose: bool,
+) -> np.ndarray:
+    """Rows of `array` through a function of tensors, in bounded memory.
+
+    Parameters
+    ----------
+    function : callable
+        From a tensor of rows to a tensor (n, width), or (n,) where width is None.
+    array : ndarray of shape (n_samples, n_columns)
+    width : int or None
+        Columns of the result, which then has the dtype of `array`; None for one float64 a row.
+    to_tensor : callable
+        From a chunk of the array to a tensor of its own.
+    network : nn.Module
+        What `function` evaluates; its widest layer bounds the chunks.
+    device : torch.device
+        Where `function` works.
+    verbose : bool
+        Whether to show a bar over rows, for work of more than a few chunks.
+    """
+    if width is None:
+        out = np.empty(len(array), dtype=np.float64)
+    else:
+        out = np.empty((len(array), width), dtype=array.dtype)
+    n_rows = chunk_size(max(array.shape[1], width or 0, _widest(network)))
+    # In a log file, where each update is a line, one in ten seconds.
+    interval = 0.1 if sys.stderr.isatty() else 10
+    silent = not verbose or len(array) <= 4 * n_rows
+    with (
+        torch.inference_mode(),
+        tqdm(total=len(array), unit="row", mininterval=interval, disable=silent) as progress,
+    ):
+        for rows in gen_batches(len(array), n_rows):
+            out[rows] = function(to_tensor(array[rows]).to(device)).cpu().numpy()
+            progress.update(rows.stop - rows.start)
+    return out
+
+
+def _widest(module: nn.Module) -> int:
+    """Widest output of a layer."""
+    return max((p.shape[0] for p in module.parameters() if p.ndim > 0), default=1)
