@@ -127,6 +127,11 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
                 sample_weight = _check_sample_weight(
                     sample_weight, X, dtype=np.float64, ensure_non_negative=True
                 )
+                if not sample_weight.any():  # scikit-learn checks it from 1.9 on
+                    raise ValueError(
+                        "sample_weight: all weights are zero, so that no row would count. Leave it "
+                        "out, or give some rows a positive weight."
+                    )
             device = resolve_device(self.device)
             random_state = _local_random_state(self.random_state)
             # Drawn also where no network is built: a warm start then holds the same rows out.
