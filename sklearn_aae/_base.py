@@ -355,7 +355,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
                 f"Training interrupted after {self.n_iter_} of {n_before + n_epochs} epochs: the "
                 "estimator is fitted with the weights of that moment.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         context.call_on_fit_task_end(estimator=self, **told, reconstruction_attributes={})
         # What refers to the data goes with the training.

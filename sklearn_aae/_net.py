@@ -246,7 +246,8 @@ class AdversarialNet(NeuralNet):
             super().notify(method_name, **cb_kwargs)
         except KeyboardInterrupt as interrupt:
             *_, (frame, _) = traceback.walk_tb(interrupt.__traceback__)
-            if frame.f_code.co_name == "on_epoch_end":
+            ours = frame.f_globals["__name__"].startswith("sklearn_aae.")
+            if frame.f_code.co_name == "on_epoch_end" and not ours:
                 raise TrainingStopped from None
             raise
 
