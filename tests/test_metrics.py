@@ -680,11 +680,11 @@ def test_c2st_agrees_with_a_loop_over_folds(rng):
 
 def test_c2st_repeats_with_an_int_and_leaves_global_state(rng):
     X, Y = rng.normal(size=(2, 60, 2))
-    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    state = np.random.get_state()[1].copy()  # noqa: NPY002  # what is tested
     first = classifier_two_sample_score(X, Y, random_state=1)
     assert classifier_two_sample_score(X, Y, random_state=1) == first
     assert classifier_two_sample_score(X, Y, random_state=2) != first
-    assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+    assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002  # what is tested
 
 
 def test_c2st_clones_the_classifier_and_takes_splitters(rng):
