@@ -317,7 +317,11 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         held_out = None
         if X_held_out is not None:
             held_out = self._rows(X_held_out, device)
-        rows = self._rows(X, device, selected=training, targets=targets)
+        module = net.module_
+        # Nothing to squash is the usual case, and the squashing of wide rows takes time.
+        furthest = float(torch.maximum(-module.lower, module.upper).max())
+        knee = self._knee if furthest > self._knee else math.inf
+        rows = self._rows(X, device, knee=knee, selected=training, targets=targets)
         single_pass = n_epochs is not None
         net.batch_size = resolve_batch_size(self.batch_size, len(rows))
         if n_epochs is None:
@@ -365,7 +369,8 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         ]
 
     def _rows(self, X: np.ndarray, device: torch.device, **options: Any) -> Rows:
-        return Rows(X, self._center, self._scale, knee=self._knee, device=device, **options)
+        options = {"knee": self._knee} | options
+        return Rows(X, self._center, self._scale, device=device, **options)
 
     def _split(
         self, n: int, random_state: np.random.RandomState

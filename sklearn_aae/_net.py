@@ -304,9 +304,10 @@ class AdversarialNet(NeuralNet):
         fooling = game.fooling_losses(self, clean, clean_targets)
         loss = sum((c.weight * fooling[c.name] for c in game.active), reconstruction)
 
-        self.optimizer_.zero_grad()
         # Only the autoencoder's gradients: the discriminators took their step.
-        loss.backward(inputs=self.optimizer_.param_groups[0]["params"])
+        trained = self.optimizer_.param_groups[0]["params"]
+        self.optimizer_.zero_grad()
+        loss.backward(inputs=trained)
         self.notify(
             "on_grad_computed",
             named_parameters=TeeGenerator(self.get_all_learnable_params()),
@@ -314,7 +315,7 @@ class AdversarialNet(NeuralNet):
             training=True,
         )
         self.optimizer_.step()
-        gradients = [p.grad for p in autoencoder.parameters() if p.grad is not None]
+        gradients = [p.grad for p in trained if p.grad is not None]
         losses["gradient_norm"] = torch.nn.utils.get_total_norm(gradients)
         losses["reconstruction_loss"] = reconstruction.detach()
         for name, value in fooling.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -130,9 +131,22 @@ def squashed(x: Tensor, knee: float = KNEE) -> Tensor:
     Strictly increasing, smooth to first order, and finite also where a square of x would not be.
     An infinite knee leaves finite values as they are.
     """
-    size = x.abs().clamp(max=torch.finfo(x.dtype).max)
-    excess = (size / knee).clamp(min=1)
-    return x.sign() * (size / excess) * (1 + excess.log())
+    largest = torch.finfo(x.dtype).max
+    x = x.clamp(-largest, largest).contiguous()
+    if math.isinf(knee):
+        return x
+    if x.device.type != "cpu":  # choosing values would wait for the device
+        return _beyond_knee(x, (x.abs() / knee).clamp(min=1))
+    # Few values lie out there, if any, and logarithms take time.
+    values = x.view(-1)
+    chosen = (values.abs() > knee).nonzero().squeeze(1)
+    far = values[chosen]
+    values[chosen] = _beyond_knee(far, far.abs() / knee)
+    return x
+
+
+def _beyond_knee(x: Tensor, excess: Tensor) -> Tensor:
+    return x / excess * (1 + excess.log())
 
 
 def unsquashed(y: Tensor, knee: float = KNEE) -> Tensor:

@@ -232,3 +232,18 @@ def test_an_infinite_knee_changes_nothing():
     x = torch.tensor([-1e30, 0.0, 1e-30, 1e30])
     assert torch.equal(squashed(x, np.inf), x)
     assert torch.equal(unsquashed(x, np.inf), x)
+
+
+@pytest.mark.parametrize("knee", [5.0, np.inf])
+def test_squashing_does_not_depend_on_the_layout_and_keeps_its_input(knee):
+    x = 4 * torch.randn((30, 7), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    before = x.clone()
+    transposed = x.T.contiguous().T
+    assert torch.equal(squashed(transposed, knee), squashed(x, knee))
+    assert torch.equal(x, before)
+
+
+def test_squashing_of_few_values_is_that_of_all():
+    x = 4 * torch.randn((30, 7), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    excess = (x.abs() / 5).clamp(min=1)
+    assert torch.equal(squashed(x), x / excess * (1 + excess.log()))
