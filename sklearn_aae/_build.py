@@ -165,8 +165,13 @@ def make_networks(
     image_shape: Any,
     posterior: str,
     seed: int,
+    structure: type[Autoencoder] = Autoencoder,
+    n_classes: int = 0,
 ) -> tuple[Autoencoder, nn.ModuleDict]:
-    """Autoencoder and one discriminator for each critic: the user's, or built for the data."""
+    """Autoencoder and one discriminator for each critic: the user's, or built for the data.
+
+    The user's discriminator is that of the critic of all codes or of the style, named "prior".
+    """
     sizes = resolve_layer_sizes(hidden_layer_sizes, n_features)
     shape = check_image_shape(image_shape, n_features)
     n_noise = n_components if posterior == "implicit" else 0
@@ -185,19 +190,22 @@ def make_networks(
     def build_discriminator(n_in: int, n_out: int) -> nn.Module:
         return MultilayerPerceptron(n_in, n_out, _DISCRIMINATOR_LAYERS, "relu", generator)
 
-    n_in, n_out = Autoencoder.encoder_widths(n_features, n_components, posterior)
-    autoencoder = Autoencoder(
+    n_in, n_out = structure.encoder_widths(n_features, n_components, posterior, n_classes)
+    n_decoded = structure.decoder_width(n_components, n_classes)
+    autoencoder = structure(
         _make("encoder", encoder, build_encoder, n_in, n_out),
-        _make("decoder", decoder, build_decoder, n_components, n_features),
+        _make("decoder", decoder, build_decoder, n_decoded, n_features),
         n_components,
         posterior,
+        n_classes,
+        generator,
     )
     discriminators = {
         critic.name: _make(
             "discriminator",
-            discriminator,
+            discriminator if critic.name == "prior" else None,
             build_discriminator,
-            n_components + critic.n_classes,
+            critic.n_inputs(n_components),
             1,
         )
         for critic in critics
@@ -225,20 +233,19 @@ def check_networks(
     autoencoder: Autoencoder, discriminators: nn.ModuleDict, critics: Sequence[Critic], x: Tensor
 ) -> None:
     """Send one standardised row (1, n_features) through every network before any training."""
-    k, posterior = autoencoder.n_components, autoencoder.posterior
-    n_in, n_out = Autoencoder.encoder_widths(x.shape[1], k, posterior)
-    columns = {
-        "deterministic": "n_components",
-        "gaussian": "2 * n_components",
-        "implicit": "n_components",
-    }[posterior]
+    k, n_classes = autoencoder.n_components, autoencoder.n_classes
+    posterior = autoencoder.posterior
+    n_in, n_out = autoencoder.encoder_widths(x.shape[1], k, posterior, n_classes)
+    columns = "2 * n_components" if posterior == "gaussian" else "n_components"
+    if n_out > Autoencoder.encoder_widths(x.shape[1], k, posterior)[1]:
+        columns += " + n_classes"
     x_in = torch.cat([x, x.new_zeros(1, n_in - x.shape[1])], dim=1)
     _try("encoder", autoencoder.encoder, x_in, n_out, columns)
-    z = x.new_zeros(1, k)
+    z = x.new_zeros(1, autoencoder.decoder_width(k, n_classes))
     _try("decoder", autoencoder.decoder, z, x.shape[1], "n_features")
     for critic in critics:
-        z_in = torch.cat([z, z.new_zeros(1, critic.n_classes)], dim=1)
-        _try("discriminator", discriminators[critic.name], z_in, 1, "1")
+        z = x.new_zeros(1, critic.n_inputs(k))
+        _try("discriminator", discriminators[critic.name], z, 1, "1")
 
 
 def _try(name: str, network: nn.Module, x: Tensor, n_out: int, columns: str) -> None:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sklearn_aae.priors import draw
+from sklearn_aae.priors import draw, has_classes
 
 __all__ = ["ADVERSARIAL_LOSSES", "AdversarialLoss", "Critic", "sliced_wasserstein_distance"]
 
@@ -58,7 +58,7 @@ ADVERSARIAL_LOSSES: dict[str, AdversarialLoss] = {
 
 @dataclass(frozen=True)
 class Critic:
-    """One comparison of the game: codes against draws from a prior.
+    """One comparison of the game: codes, or a part of them, against draws from a prior.
 
     Parameters
     ----------
@@ -76,8 +76,9 @@ class Critic:
     instance_noise : float
         Standard deviation of the noise on both inputs of the discriminator.
     n_classes : int
-        Width of the one-hot label that joins the codes, 0 without labels. One more class than the
-        prior has stands for "unlabelled" (Makhzani et al., 2015, section 2.3).
+        Width of the one-hot label that joins the codes, 0 without labels.
+    columns : tuple of two int or None
+        Part of the codes that is compared, from the first column up to the second; None for all.
     """
 
     name: str
@@ -87,6 +88,16 @@ class Critic:
     gradient_penalty: float = 0.0
     instance_noise: float = 0.0
     n_classes: int = 0
+    columns: tuple[int, int] | None = None
+
+    def n_inputs(self, n_components: int) -> int:
+        """Input width of the discriminator where all codes have n_components columns."""
+        start, stop = self.columns or (0, n_components)
+        return stop - start + self.n_classes
+
+    def part(self, codes: Tensor) -> Tensor:
+        """What is compared of codes."""
+        return codes if self.columns is None else codes[:, slice(*self.columns)]
 
     def inputs(self, z: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
         """What the discriminator sees of codes: noise added, the one-hot label joined."""
@@ -99,6 +110,8 @@ class Critic:
         """Codes with the one-hot label joined, where the discriminator sees labels."""
         if self.n_classes == 0 or y is None:
             return z
+        # One class more than the prior has stands for "unlabelled" (Makhzani et al., 2015,
+        # section 2.3).
         unlabelled_last = torch.where(y < 0, self.n_classes - 1, y)
         return torch.cat([z, F.one_hot(unlabelled_last, self.n_classes).to(z.dtype)], dim=1)
 
@@ -117,7 +130,7 @@ class Critic:
         `weight` (n,) weighs the rows of codes, `penalty_factor` the gradient penalty of this step.
         """
         y = y if self.n_classes else None
-        real = draw(self.prior, len(codes), generator, y)
+        real = draw(self.prior, len(codes), generator, y if has_classes(self.prior) else None)
         # Prior and codes go through the network as one batch: half the calls.
         both_y = None if y is None else torch.cat([y, y])
         inputs = self.inputs(torch.cat([real, codes.detach()]), both_y, generator)

@@ -7,7 +7,7 @@ import inspect
 import math
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,10 @@ from sklearn_aae._critics import weighted_mean
 from sklearn_aae._scaling import squashed
 
 __all__ = ["AdversarialNet", "BatchIterator", "Rows", "TrainingStopped"]
+
+
+# Labelled rows for each row of a batch: one in four of so many.
+_LABELLED_SHARE = 4
 
 
 class TrainingStopped(Exception):  # noqa: N818  # an event, like StopIteration
@@ -45,6 +49,8 @@ class Rows(torch.utils.data.Dataset):
         Rows that belong to the data set; None for all.
     targets : dict of str to ndarray of shape (n_rows,)
         Further values of each row, such as "sample_weight" and "y".
+    labelled : ndarray of int, default=None
+        Positions in the data set of rows that every batch is to bring a draw of.
     """
 
     def __init__(
@@ -57,7 +63,9 @@ class Rows(torch.utils.data.Dataset):
         knee: float = math.inf,
         selected: np.ndarray | None = None,
         targets: dict[str, np.ndarray] | None = None,
+        labelled: np.ndarray | None = None,
     ) -> None:
+        self.labelled = labelled
         self._on_cpu = device.type == "cpu"
         self._knee = knee
         self._X: Any = X if self._on_cpu else torch.tensor(X, device=device)
@@ -102,6 +110,11 @@ class BatchIterator:
         Largest number of rows in a batch.
     shuffle : torch.Generator, default=None
         Source of the order; None keeps the order of the rows.
+
+    Notes
+    -----
+    Where the data set names `labelled` rows, every batch brings a draw of them as its target
+    "labelled": (x, targets), a quarter of its size, or all if they are fewer.
     """
 
     def __init__(
@@ -114,14 +127,35 @@ class BatchIterator:
     def __len__(self) -> int:
         return -(-len(self.dataset) // self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+    def __iter__(self) -> Iterator[tuple[Tensor, dict[str, Any]]]:
         n = len(self.dataset)
-        if self.shuffle is None:
-            order = np.arange(n)
-        else:
-            order = torch.randperm(n, generator=self.shuffle).numpy()
+        order = np.arange(n) if self.shuffle is None else self._permuted(np.arange(n))
+        draws = self._labelled_draws()
         for positions in np.array_split(order, len(self)):
-            yield self.dataset[positions]
+            x, targets = self.dataset[positions]
+            if draws is not None:
+                targets["labelled"] = self.dataset[next(draws)]
+            yield x, targets
+
+    def _permuted(self, positions: np.ndarray) -> np.ndarray:
+        return positions[torch.randperm(len(positions), generator=self.shuffle).numpy()]
+
+    def _labelled_draws(self) -> Iterator[np.ndarray] | None:
+        """Positions of labelled rows without end, each as often as any other."""
+        labelled = self.dataset.labelled
+        if labelled is None or self.shuffle is None:
+            return None
+        n_drawn = min(len(labelled), -(-self.batch_size // _LABELLED_SHARE))
+
+        def draws() -> Iterator[np.ndarray]:
+            waiting = labelled[:0]
+            while True:
+                while len(waiting) < n_drawn:
+                    waiting = np.concatenate([waiting, self._permuted(labelled)])
+                yield waiting[:n_drawn]
+                waiting = waiting[n_drawn:]
+
+        return draws()
 
 
 class AdversarialNet(NeuralNet):
@@ -150,6 +184,9 @@ class AdversarialNet(NeuralNet):
         Further arguments of the optimiser class, for both optimisers.
     seed : int
         Seed of batch order, noise and prior draws.
+    terms : sequence of callable, default=()
+        What else the autoencoder minimises: objects with `name`, `weight` and a call
+        ``term(net, x, codes, targets)`` that returns a loss.
     **kwargs
         Parameters of `skorch.NeuralNet`.
     """
@@ -166,6 +203,7 @@ class AdversarialNet(NeuralNet):
         discriminator_lr: float,
         optimizer_options: dict[str, Any],
         seed: int,
+        terms: Sequence[Any] = (),
         **kwargs: Any,
     ) -> None:
         self.game = game
@@ -175,6 +213,7 @@ class AdversarialNet(NeuralNet):
         self.discriminator_lr = discriminator_lr
         self.optimizer_options = optimizer_options
         self.seed = seed
+        self.terms = terms
         self.interrupted_ = False
         super().__init__(
             module,
@@ -285,24 +324,22 @@ class AdversarialNet(NeuralNet):
         x, targets = batch
         autoencoder, game = self.module_, self.game
         weight = targets.get("sample_weight")
-        corrupted, n_corrupted = x, 0
-        if self.noise > 0:
-            # Half of the batch gets noise. The critics see the other half, since the codes that
-            # have to match the prior are those of rows as they are.
-            n_corrupted = len(x) // 2
-            eta = torch.randn((n_corrupted, x.shape[1]), generator=self.generator_, device=x.device)
-            noisy = torch.add(x[:n_corrupted], eta, alpha=self.noise)
-            corrupted = torch.cat([noisy, x[n_corrupted:]])
-
-        codes = autoencoder.encode(corrupted, self.generator_)
+        # Half of the batch gets noise. The critics see the other half, since the codes that have to
+        # match the prior are those of rows as they are.
+        n_corrupted = len(x) // 2 if self.noise > 0 else 0
+        codes = autoencoder.encode(self.corrupted(x, n_corrupted), self.generator_)
         clean = codes[n_corrupted:]
-        clean_targets = {name: values[n_corrupted:] for name, values in targets.items()}
+        clean_targets = {
+            name: targets[name][n_corrupted:] for name in ("sample_weight", "y") if name in targets
+        }
         losses = game.train_discriminators(self, clean, clean_targets)
 
-        output = autoencoder.decoder(codes)
+        output = autoencoder.decode(codes, targets.get("y"))
         reconstruction = self.reconstruction_loss(output, x, weight)
         fooling = game.fooling_losses(self, clean, clean_targets)
+        further = {term.name: term(self, x, codes, targets) for term in self.terms}
         loss = sum((c.weight * fooling[c.name] for c in game.active), reconstruction)
+        loss = sum((term.weight * further[term.name] for term in self.terms), loss)
 
         # Only the autoencoder's gradients: the discriminators took their step.
         trained = self.optimizer_.param_groups[0]["params"]
@@ -320,15 +357,24 @@ class AdversarialNet(NeuralNet):
         losses["reconstruction_loss"] = reconstruction.detach()
         for name, value in fooling.items():
             losses[game.loss_name(name, "generator_loss")] = value.detach()
+        for name, value in further.items():
+            losses[f"{name}_loss"] = value.detach()
         return {"loss": loss, "y_pred": output, "losses": losses}
 
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         x, targets = batch
         with torch.no_grad():
             codes = self.module_.encode(x)
-            output = self.module_.decoder(codes)
+            output = self.module_.decode(codes, targets.get("y"))
             loss = self.reconstruction_loss(output, x, targets.get("sample_weight"))
         return {"loss": loss, "y_pred": output, "codes": codes, "losses": {}}
+
+    def corrupted(self, x: Tensor, n_rows: int) -> Tensor:
+        """Rows x with noise added to the first n_rows of them."""
+        if n_rows == 0 or self.noise == 0:
+            return x
+        eta = torch.randn((n_rows, x.shape[1]), generator=self.generator_, device=x.device)
+        return torch.cat([torch.add(x[:n_rows], eta, alpha=self.noise), x[n_rows:]])
 
     def reconstruction_loss(self, output: Tensor, x: Tensor, weight: Tensor | None) -> Tensor:
         """Share of the deviance that the autoencoder leaves: 1 for predicting column means.

@@ -81,7 +81,7 @@ class AdversarialTraining(Callback):
         for critic in self.active:
             losses = critic.discriminator_loss(
                 net.discriminators_[critic.name],
-                codes,
+                critic.part(codes),
                 net.generator_,
                 y=targets.get("y"),
                 weight=targets.get("sample_weight"),
@@ -104,7 +104,7 @@ class AdversarialTraining(Callback):
         return {
             critic.name: critic.fooling_loss(
                 net.discriminators_[critic.name],
-                codes,
+                critic.part(codes),
                 net.generator_,
                 y=targets.get("y"),
                 weight=targets.get("sample_weight"),

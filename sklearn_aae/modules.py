@@ -8,14 +8,18 @@ from itertools import pairwise
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 __all__ = [
     "ACTIVATIONS",
     "Autoencoder",
+    "CategoricalAutoencoder",
+    "ConditionalAutoencoder",
     "ConvolutionalDecoder",
     "ConvolutionalEncoder",
+    "EmbeddingAutoencoder",
     "MultilayerPerceptron",
 ]
 
@@ -227,6 +231,8 @@ class ConvolutionalDecoder(nn.Module):
 class Autoencoder(nn.Module):
     """An encoder and a decoder, and how the encoder's output becomes a code.
 
+    Subclasses differ in what a code is and in what the decoder sees of it.
+
     The three posteriors q(z|x) of Makhzani et al. (2015), section 2.1:
 
     - ``"deterministic"``: z = f(x);
@@ -250,6 +256,11 @@ class Autoencoder(nn.Module):
         Width of the code.
     posterior : {"deterministic", "gaussian", "implicit"}, default="deterministic"
         What the encoder's output means.
+    n_classes : int, default=0
+        Number of classes, for the subclasses.
+    generator : torch.Generator, default=None
+        Source of further initial weights, for the subclasses; None draws from torch's global
+        generator.
 
     Examples
     --------
@@ -268,6 +279,8 @@ class Autoencoder(nn.Module):
         decoder: nn.Module,
         n_components: int,
         posterior: str = "deterministic",
+        n_classes: int = 0,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         self.lower: Tensor
@@ -278,13 +291,21 @@ class Autoencoder(nn.Module):
         self.decoder = decoder
         self.n_components = n_components
         self.posterior = posterior
+        self.n_classes = n_classes
 
     @staticmethod
-    def encoder_widths(n_features: int, n_components: int, posterior: str) -> tuple[int, int]:
+    def encoder_widths(
+        n_features: int, n_components: int, posterior: str, n_classes: int = 0
+    ) -> tuple[int, int]:
         """Input and output width that a posterior asks of the encoder."""
         n_in = n_features + n_components if posterior == "implicit" else n_features
         n_out = 2 * n_components if posterior == "gaussian" else n_components
         return n_in, n_out
+
+    @staticmethod
+    def decoder_width(n_components: int, n_classes: int = 0) -> int:
+        """Input width of the decoder."""
+        return n_components
 
     def extend_range(self, lower: Tensor, upper: Tensor) -> None:
         """Let the encoder see values between these too, each tensor (n_features,)."""
@@ -295,18 +316,170 @@ class Autoencoder(nn.Module):
 
     def encode(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Codes of x: a draw from q(z|x) with a generator, its centre (eta = 0) without."""
+        eta = None
+        if self.posterior != "deterministic":
+            shape = (len(x), self.n_components)
+            if generator is None:
+                eta = x.new_zeros(shape)
+            else:
+                eta = torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
         x = x.clamp(self.lower, self.upper)
-        if self.posterior == "deterministic":
-            return self.encoder(x)
-        shape = (len(x), self.n_components)
-        if generator is None:
-            eta = x.new_zeros(shape)
-        else:
-            eta = torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
         if self.posterior == "implicit":
-            return self.encoder(torch.cat([x, eta], dim=1))
-        mu, log_sigma = self.encoder(x).chunk(2, dim=1)
-        return mu if generator is None else mu + log_sigma.exp() * eta
+            x = torch.cat([x, eta], dim=1)
+        return self._codes(self.encoder(x), eta)
+
+    def _codes(self, output: Tensor, eta: Tensor | None) -> Tensor:
+        """From the encoder's output to codes."""
+        if self.posterior != "gaussian":
+            return output
+        mu, log_sigma = output.chunk(2, dim=1)
+        return mu + log_sigma.exp() * eta
+
+    def decode(self, codes: Tensor, y: Tensor | None = None) -> Tensor:
+        """The decoder's output for codes, of the classes y where the decoder sees them."""
+        return self.decoder(codes)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.decoder(self.encode(x))
+        return self.decode(self.encode(x))
+
+
+class CategoricalAutoencoder(Autoencoder):
+    """Codes of two parts: a style z, and the probabilities q(y|x) of classes.
+
+    The encoder has a linear head for z and a softmax head for y on a common trunk; the decoder sees
+    both side by side (Makhzani et al., 2015, section 4).
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        As for `Autoencoder`, with n_classes more columns in its output: the logits of the classes.
+    decoder : nn.Module
+        From (n, n_components + n_classes) to (n, n_features).
+    n_components : int
+        Width of the style.
+    posterior : {"deterministic", "gaussian", "implicit"}, default="deterministic"
+        What the encoder's output for the style means.
+    n_classes : int
+        Number of classes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_aae.modules import CategoricalAutoencoder, MultilayerPerceptron
+    >>> autoencoder = CategoricalAutoencoder(
+    ...     MultilayerPerceptron(5, 2 + 3), MultilayerPerceptron(2 + 3, 5), 2, n_classes=3
+    ... )
+    >>> autoencoder.encode(torch.zeros(4, 5)).shape
+    torch.Size([4, 5])
+    """
+
+    @staticmethod
+    def encoder_widths(
+        n_features: int, n_components: int, posterior: str, n_classes: int = 0
+    ) -> tuple[int, int]:
+        n_in, n_out = Autoencoder.encoder_widths(n_features, n_components, posterior)
+        return n_in, n_out + n_classes
+
+    @staticmethod
+    def decoder_width(n_components: int, n_classes: int = 0) -> int:
+        return n_components + n_classes
+
+    def _codes(self, output: Tensor, eta: Tensor | None) -> Tensor:
+        style, logits = output[:, : -self.n_classes], output[:, -self.n_classes :]
+        return torch.cat([super()._codes(style, eta), logits.softmax(dim=1)], dim=1)
+
+
+class EmbeddingAutoencoder(CategoricalAutoencoder):
+    """A categorical autoencoder whose decoder sees one vector for both parts, W q(y|x) + z.
+
+    The columns of W, one for each class, are the cluster heads: points in the space of the style
+    around which the rows of a cluster lie (Makhzani et al., 2015, section 7).
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        As for `CategoricalAutoencoder`.
+    decoder : nn.Module
+        From (n, n_components) to (n, n_features).
+    n_components : int
+        Width of style and embedding.
+    posterior : {"deterministic", "gaussian", "implicit"}, default="deterministic"
+        What the encoder's output for the style means.
+    n_classes : int
+        Number of clusters.
+    generator : torch.Generator, default=None
+        Source of the initial heads; None draws from torch's global generator.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_aae.modules import EmbeddingAutoencoder, MultilayerPerceptron
+    >>> autoencoder = EmbeddingAutoencoder(
+    ...     MultilayerPerceptron(5, 2 + 3), MultilayerPerceptron(2, 5), 2, n_classes=3
+    ... )
+    >>> autoencoder.embed(autoencoder.encode(torch.zeros(4, 5))).shape
+    torch.Size([4, 2])
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        n_components: int,
+        posterior: str = "deterministic",
+        n_classes: int = 0,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(encoder, decoder, n_components, posterior, n_classes)
+        self.heads = nn.Parameter(torch.randn((n_classes, n_components), generator=generator))
+
+    @staticmethod
+    def decoder_width(n_components: int, n_classes: int = 0) -> int:
+        return n_components
+
+    def embed(self, codes: Tensor) -> Tensor:
+        """Points W y + z (n, n_components) of codes (n, n_components + n_classes)."""
+        z, y = codes[:, : self.n_components], codes[:, self.n_components :]
+        return z + y @ self.heads
+
+    def decode(self, codes: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.decoder(self.embed(codes))
+
+
+class ConditionalAutoencoder(Autoencoder):
+    """An autoencoder whose decoder is told the class: the code has to hold only the style.
+
+    Makhzani et al. (2015), section 3.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        As for `Autoencoder`.
+    decoder : nn.Module
+        From (n, n_components + n_classes), the style and the one-hot class, to (n, n_features).
+    n_components : int
+        Width of the style.
+    posterior : {"deterministic", "gaussian", "implicit"}, default="deterministic"
+        What the encoder's output means.
+    n_classes : int
+        Number of classes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_aae.modules import ConditionalAutoencoder, MultilayerPerceptron
+    >>> autoencoder = ConditionalAutoencoder(
+    ...     MultilayerPerceptron(5, 2), MultilayerPerceptron(2 + 3, 5), 2, n_classes=3
+    ... )
+    >>> autoencoder.decode(torch.zeros(4, 2), torch.tensor([0, 1, 2, 0])).shape
+    torch.Size([4, 5])
+    """
+
+    @staticmethod
+    def decoder_width(n_components: int, n_classes: int = 0) -> int:
+        return n_components + n_classes
+
+    def decode(self, codes: Tensor, y: Tensor | None = None) -> Tensor:
+        if y is None:
+            raise ValueError("A conditional autoencoder needs classes y to decode.")
+        return self.decoder(torch.cat([codes, F.one_hot(y, self.n_classes).to(codes)], dim=1))

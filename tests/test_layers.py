@@ -15,7 +15,7 @@ LAYERS = [
     {"_compat", "_scaling"},
     {"_density", "_inference", "_likelihoods", "metrics", "modules", "priors"},
     {"_critics"},
-    {"_build", "_net"},
+    {"_build", "_net", "_terms"},
     {"callbacks"},
     {"_base"},
     {"_autoencoder"},
