@@ -119,7 +119,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
 
     max_iter : int or "auto", default="auto"
         Number of epochs; "auto": as many as make 100 steps for the square root of n_features, but
-        not more than 2,500 steps or 100 epochs, and not fewer than 300 steps. From 4 to 600.
+        not more than 2,500 steps or 60 epochs, and not fewer than 300 steps. From 4 to 600.
 
     early_stopping : bool, default=False
         Stop when the reconstruction of held-out rows and the match of their codes with the prior

@@ -35,10 +35,10 @@ __all__ = [
 
 # Steps of gradient descent for the square root of the number of columns, and their bounds: few
 # columns are learned quickly, and a network that trains on brings itself to reconstruct outliers.
-# Beyond the lower bound, no row is seen more than 100 times. Then bounds on all epochs.
+# Beyond the lower bound, no row is seen more than 60 times. Then bounds on all epochs.
 _STEPS_PER_ROOT = 100
 _MIN_STEPS, _MAX_STEPS = 300, 2500
-_MAX_EPOCHS_FOR_ROOT = 100
+_MAX_EPOCHS_FOR_ROOT = 60
 _MIN_EPOCHS, _MAX_EPOCHS = 4, 600
 _MIN_BATCH_SIZE, _MAX_BATCH_SIZE = 32, 256
 

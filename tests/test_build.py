@@ -95,11 +95,11 @@ def test_a_given_batch_is_at_most_all_rows(batch_size, expected):
 @pytest.mark.parametrize(
     ("n_samples", "batch_size", "n_features", "expected"),
     [
-        (1000, 100, 100, 100),  # 1,000 steps in batches of 10 an epoch
-        (1001, 100, 100, 91),  # 11 batches, the last one of a single row
+        (2000, 100, 100, 50),  # 1,000 steps in batches of 20 an epoch
+        (2001, 100, 100, 48),  # 21 batches, the last one of a single row
         (1000, 100, 3, 30),  # at least 300 steps
         (5000, 100, 10_000, 50),  # at most 2,500
-        (1000, 100, 10_000, 100),  # at most 100 epochs
+        (1000, 100, 10_000, 60),  # at most 60 epochs
         (100, 100, 10_000, 300),  # unless that is less than 300 steps
         (10, 10, 100, 300),
         (10**6, 256, 100, 4),  # at least 4
