@@ -7,13 +7,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sklearn_aae import callbacks, metrics, modules, priors
     from sklearn_aae._autoencoder import AdversarialAutoencoder
+    from sklearn_aae._classifier import AdversarialAutoencoderClassifier
+    from sklearn_aae._clusterer import AdversarialAutoencoderClusterer
+    from sklearn_aae._conditional import ConditionalAdversarialAutoencoder
 
-__all__ = ["AdversarialAutoencoder", "callbacks", "metrics", "modules", "priors"]
+__all__ = [
+    "AdversarialAutoencoder",
+    "AdversarialAutoencoderClassifier",
+    "AdversarialAutoencoderClusterer",
+    "ConditionalAdversarialAutoencoder",
+    "callbacks",
+    "metrics",
+    "modules",
+    "priors",
+]
 
 __version__ = _version("sklearn-aae")
 
 # Imported when first used: `import sklearn_aae.metrics` then does not load torch.
-_ORIGIN = {"AdversarialAutoencoder": "sklearn_aae._autoencoder"}
+_ORIGIN = {
+    "AdversarialAutoencoder": "sklearn_aae._autoencoder",
+    "AdversarialAutoencoderClassifier": "sklearn_aae._classifier",
+    "AdversarialAutoencoderClusterer": "sklearn_aae._clusterer",
+    "ConditionalAdversarialAutoencoder": "sklearn_aae._conditional",
+}
 
 
 def __getattr__(name: str) -> Any:

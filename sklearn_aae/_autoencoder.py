@@ -11,8 +11,16 @@ from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from sklearn_aae._base import BaseAdversarialAutoencoder
-from sklearn_aae._compat import CallbackSupportMixin, Interval, StrOptions, _fit_context
+from sklearn_aae._base import BaseAdversarialAutoencoder, local_random_state
+from sklearn_aae._build import check_component_labels
+from sklearn_aae._compat import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    _fit_context,
+    output_frame,
+)
+from sklearn_aae._critics import Critic
 from sklearn_aae._density import (
     MAX_REFERENCES,
     column_contributions,
@@ -20,9 +28,11 @@ from sklearn_aae._density import (
     log_density,
     neighbor_distances,
 )
+from sklearn_aae._docs import document_shared_parameters
 from sklearn_aae._inference import in_dtype
 from sklearn_aae._scaling import squashed
 from sklearn_aae.modules import Autoencoder
+from sklearn_aae.priors import has_classes, straight_path
 
 __all__ = ["AdversarialAutoencoder"]
 
@@ -30,6 +40,7 @@ __all__ = ["AdversarialAutoencoder"]
 _TUKEY = 1.5
 
 
+@document_shared_parameters
 class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarialAutoencoder):
     """Autoencoder whose codes follow a distribution of your choice.
 
@@ -42,102 +53,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
 
     Parameters
     ----------
-    n_components : int or "auto", default="auto"
-        Width of the code. "auto" is about the square root of n_features, from 2 to 16, and less
-        than n_features where possible.
-
-    hidden_layer_sizes : tuple of int or "auto", default="auto"
-        Widths of the encoder's hidden layers; the decoder mirrors them. "auto": about twice
-        n_features, from 64 to 256, and half of that.
-
-    activation : {"relu", "leaky_relu", "elu", "gelu", "silu", "tanh"}, default="relu"
-        Activation of the hidden layers of encoder and decoder.
-
-    encoder, decoder, discriminator : nn.Module, callable or None, default=None
-        Networks of your own: an instance, which is copied and never trained in place, or a
-        callable ``(in_features, out_features) -> nn.Module``. None: built for the data. They work
-        on standardised rows; checked on one row before training.
-
-    image_shape : tuple of three int or None, default=None
-        (channels, height, width) of images in the rows of X, which stay flattened. The built
-        networks then start and end with convolutions.
-
-    posterior : {"deterministic", "gaussian", "implicit"}, default="deterministic"
-        q(z|x): one code for each row, a normal distribution around it, or a network of row and
-        noise ([1]_, section 2.1). `transform` is deterministic for all three.
-
-    prior : {"normal", "uniform", "mixture_of_gaussians", "swiss_roll"} or object, \
-            default="normal"
-        What the codes are matched to: a name, an object of `sklearn_aae.priors`, or any object
-        with ``sample(n_samples, generator)``. A prior with classes, such as
-        ``MixtureOfGaussians(n_classes=10)``, makes `fit` place the rows of class k, given in `y`
-        as ints from 0, on component k; rows with `y` of -1 are free.
-
-    likelihood : {"gaussian", "laplace", "bernoulli", "poisson"}, default="gaussian"
-        What the decoder's output means: squared or absolute error in standardised units,
-        probabilities for X in [0, 1], or rates of counts.
-
-    adversarial_weight : float, default=0.2
-        Weight of the match with the prior against the reconstruction loss, which is the share of
-        deviance left unexplained: neither depends on the units or the number of columns. 0 gives
-        a plain autoencoder.
-
-    adversarial_loss : {"non_saturating", "least_squares", "hinge", "wasserstein"}, \
-            default="non_saturating"
-        Losses of discriminator and encoder.
-
-    gradient_penalty : float, default=0.1
-        Weight of the zero-centred penalty on the discriminator's gradient, on codes and prior
-        [2]_.
-
-    instance_noise : float, default=0.0
-        Standard deviation of noise on the discriminator's input.
-
-    noise : float, default=0.3
-        Standard deviation of the noise added to the encoder's input in training, in standardised
-        units: the autoencoder learns to remove it.
-
-    standardize : bool, default=True
-        Centre and scale the columns inside the estimator, so that codes, scores and reconstructions
-        do not depend on the units of X: to unit variance, values beyond five units growing
-        logarithmically; or by their range, if most columns have the same one, as pixels do.
-
-    lr : float, default=1e-3
-        Learning rate of encoder and decoder, decayed over the second half of the training.
-
-    discriminator_lr : float or None, default=None
-        Learning rate of the discriminator; None: twice `lr`.
-
-    weight_decay : float, default=0.0
-        Weight decay, passed to the optimiser.
-
-    optimizer : class, default=torch.optim.Adam
-        Optimiser class of torch.
-
-    batch_size : int or "auto", default="auto"
-        Rows in a step; "auto": an eighth of the rows, from 32 to 256.
-
-    max_iter : int or "auto", default="auto"
-        Number of epochs; "auto": as many as make 100 steps for the square root of n_features, but
-        not more than 2,500 steps or 60 epochs, and not fewer than 300 steps. From 4 to 600.
-
-    early_stopping : bool, default=False
-        Stop when the reconstruction of held-out rows and the match of their codes with the prior
-        get no better, and go back to the best weights.
-
-    validation_fraction : float, default=0.1
-        Share of rows that are not trained on, in (0, 1): for `early_stopping`, `p_values` and
-        `prior_match_`. At most 10,000 rows; none of fewer than 20 unless `early_stopping` asks for
-        them; none with `X_val`, which takes their place, and in `partial_fit`.
-
-    n_iter_no_change : int, default=10
-        Epochs without improvement after which to stop. Only with `early_stopping`.
-
-    tol : float, default=1e-4
-        Improvement that counts. Only with `early_stopping`.
-
-    warm_start : bool, default=False
-        Whether `fit` goes on from the last fit's networks and scaling.
+    {shared_parameters}
 
     score_method : {"log_likelihood", "reconstruction", "prior", "discriminator"}, \
             default="log_likelihood"
@@ -150,20 +66,6 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         Share of outliers in the training data, in (0, 0.5], which sets `offset_` and nothing else.
         "auto": rows below Tukey's fence, the lower quartile of the training scores less 1.5
         interquartile ranges.
-
-    callbacks : list of skorch callbacks or None, default=None
-        Run besides the estimator's own, with the net `net_`.
-
-    device : str or torch.device, default="auto"
-        Where to train; "auto": a GPU if there is one.
-
-    verbose : int, default=0
-        1 shows the progress of training.
-
-    random_state : int, RandomState instance or None, default=None
-        Seed of weights, noise, batches and draws. An int gives the same model at every fit, to the
-        bit, on one machine with the same versions, device and number of threads. Global random
-        generators are neither used nor changed.
 
     Attributes
     ----------
@@ -207,8 +109,9 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
     ----------
     .. [1] Makhzani, Shlens, Jaitly, Goodfellow and Frey (2015), "Adversarial autoencoders",
        https://arxiv.org/abs/1511.05644
-    .. [2] Mescheder, Geiger and Nowozin (2018), "Which training methods for GANs do actually
-       converge?", https://arxiv.org/abs/1801.04406
+
+    Mescheder, Geiger and Nowozin (2018), "Which training methods for GANs do actually converge?",
+    https://arxiv.org/abs/1801.04406
 
     Examples
     --------
@@ -270,39 +173,41 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         verbose: int = 0,
         random_state: Any = None,
     ) -> None:
-        self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.encoder = encoder
-        self.decoder = decoder
-        self.discriminator = discriminator
-        self.image_shape = image_shape
-        self.posterior = posterior
-        self.prior = prior
-        self.likelihood = likelihood
-        self.adversarial_weight = adversarial_weight
-        self.adversarial_loss = adversarial_loss
-        self.gradient_penalty = gradient_penalty
-        self.instance_noise = instance_noise
-        self.noise = noise
-        self.standardize = standardize
-        self.lr = lr
-        self.discriminator_lr = discriminator_lr
-        self.weight_decay = weight_decay
-        self.optimizer = optimizer
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.warm_start = warm_start
+        super().__init__(
+            n_components=n_components,
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=activation,
+            encoder=encoder,
+            decoder=decoder,
+            discriminator=discriminator,
+            image_shape=image_shape,
+            posterior=posterior,
+            prior=prior,
+            likelihood=likelihood,
+            adversarial_weight=adversarial_weight,
+            adversarial_loss=adversarial_loss,
+            gradient_penalty=gradient_penalty,
+            instance_noise=instance_noise,
+            noise=noise,
+            standardize=standardize,
+            lr=lr,
+            discriminator_lr=discriminator_lr,
+            weight_decay=weight_decay,
+            optimizer=optimizer,
+            batch_size=batch_size,
+            max_iter=max_iter,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            tol=tol,
+            warm_start=warm_start,
+            callbacks=callbacks,
+            device=device,
+            verbose=verbose,
+            random_state=random_state,
+        )
         self.score_method = score_method
         self.contamination = contamination
-        self.callbacks = callbacks
-        self.device = device
-        self.verbose = verbose
-        self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -380,6 +285,18 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         self.offset_ = self._offset(self._scores(X), sample_weight)
         self._held_out_scores = None if held_out is None else np.sort(self._scores(held_out))
 
+    def _encode_labels(self, y: Any, X: np.ndarray, continued: bool) -> np.ndarray | None:
+        prior = self.prior_
+        if continued:
+            used = self.net_.game.critics[0].n_classes > 0  # the networks were built for labels
+        else:
+            used = y is not None and has_classes(prior)
+        return check_component_labels(y, len(X), prior.n_classes) if used else None
+
+    def _make_critics(self, labels: np.ndarray | None) -> tuple[Critic, ...]:
+        # One more class stands for unlabelled rows.
+        return (self._style_critic(0 if labels is None else self.prior_.n_classes + 1),)
+
     def _check_parameters(self) -> None:
         """What only shows once the prior is bound, before any training."""
         prior = self.prior_
@@ -406,6 +323,76 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
             lower, upper = np.quantile(scores, [0.25, 0.75], **how)
             return float(lower - _TUKEY * (upper - lower))
         return float(np.quantile(scores, self.contamination, **how))
+
+    def inverse_transform(self, Z: Any) -> Any:
+        """Decode codes.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components_)
+            Codes.
+
+        Returns
+        -------
+        X : ndarray or frame of shape (n_samples, n_features_in_)
+            Rows in the units of X; a frame with the names of the columns under `set_output`.
+        """
+        check_is_fitted(self)
+        codes = self._validated_codes(Z)
+        return output_frame(self, self._decode(codes), Z)
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
+        """Decode draws from the prior.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows, at least 1.
+        random_state : int, RandomState instance or None, default=None
+            An int gives the same rows at every call; None draws anew.
+
+        Returns
+        -------
+        X : ndarray or frame of shape (n_samples, n_features_in_)
+            Rows in the units and dtype of the training data; a frame under `set_output`.
+        """
+        check_is_fitted(self)
+        z = self._draw_styles(n_samples, local_random_state(random_state))
+        return output_frame(self, self._decode(z), None)
+
+    def interpolate(self, X_from: Any, X_to: Any, n_steps: int = 10) -> np.ndarray:
+        """Decode codes on the way from one row to another.
+
+        The way is straight; where the prior is normal it follows the sphere, since a straight one
+        would pass through the thinly populated centre (White, 2016).
+
+        Parameters
+        ----------
+        X_from, X_to : array-like of shape (n_samples, n_features)
+            Start and end rows, as many of one as of the other.
+        n_steps : int, default=10
+            Points on each way, at least 2, both ends included.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_steps, n_features)
+            In the units of X; the first and last steps are the reconstructions of the ends.
+        """
+        check_is_fitted(self)
+        if not isinstance(n_steps, numbers.Integral) or n_steps < 2:
+            raise ValueError(f"n_steps must be an int of at least 2, got {n_steps!r}.")
+        start, end = self._validated(X_from), self._validated(X_to)
+        if len(start) != len(end):
+            raise ValueError(
+                f"X_from and X_to must have the same number of rows, got {len(start)} and "
+                f"{len(end)}. To start from one row, repeat it."
+            )
+        dtype = np.result_type(start, end)
+        z_from, z_to = (self._encode(x.astype(dtype, copy=False)) for x in (start, end))
+        t = np.linspace(0, 1, int(n_steps), dtype=dtype)
+        z = getattr(self.prior_, "path", straight_path)(z_from, z_to, t)
+        decoded = self._decode(z.reshape(-1, self.n_components_))
+        return decoded.reshape(len(start), len(t), self.n_features_in_)
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Score rows: the higher, the more normal.

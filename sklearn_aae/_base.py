@@ -20,7 +20,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from sklearn_aae._build import (
-    check_component_labels,
     check_networks,
     make_networks,
     resolve_batch_size,
@@ -50,9 +49,9 @@ from sklearn_aae.callbacks import (
     ScikitLearnCallbacks,
 )
 from sklearn_aae.modules import ACTIVATIONS, Autoencoder
-from sklearn_aae.priors import PRIORS, bind_prior, draw, has_classes, straight_path
+from sklearn_aae.priors import PRIORS, bind_prior, draw
 
-__all__ = ["BaseAdversarialAutoencoder"]
+__all__ = ["BaseAdversarialAutoencoder", "local_random_state"]
 
 _VERSION = version("sklearn-aae")
 
@@ -66,11 +65,12 @@ _MAX_ROWS_TO_HOLD_OUT = 10_000
 class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """What the estimators share: they differ by their critics and their manners.
 
-    A subclass defines `__init__` with its own parameters and, where more is to be learned after the
-    networks, `_fit_after_training`. The base stays small: mathematics is in the modules below it.
+    A subclass defines `__init__` with its own parameters, and of the hooks below those in which it
+    differs. The base stays small: mathematics is in the modules below it.
     """
 
     net_: AdversarialNet
+    _structure: ClassVar[type[Autoencoder]] = Autoencoder
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [StrOptions({"auto"}), Interval(numbers.Integral, 1, None, closed="left")],
@@ -106,6 +106,73 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         "random_state": ["random_state"],
     }
 
+    def __init__(
+        self,
+        *,
+        n_components: int | str,
+        hidden_layer_sizes: Any,
+        activation: str,
+        encoder: Any,
+        decoder: Any,
+        discriminator: Any,
+        image_shape: Any,
+        posterior: str,
+        prior: Any,
+        likelihood: str,
+        adversarial_weight: float,
+        adversarial_loss: str,
+        gradient_penalty: float,
+        instance_noise: float,
+        noise: float,
+        standardize: bool,
+        lr: float,
+        discriminator_lr: float | None,
+        weight_decay: float,
+        optimizer: Any,
+        batch_size: int | str,
+        max_iter: int | str,
+        early_stopping: bool,
+        validation_fraction: float,
+        n_iter_no_change: int,
+        tol: float,
+        warm_start: bool,
+        callbacks: Any,
+        device: Any,
+        verbose: int,
+        random_state: Any,
+    ) -> None:
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.encoder = encoder
+        self.decoder = decoder
+        self.discriminator = discriminator
+        self.image_shape = image_shape
+        self.posterior = posterior
+        self.prior = prior
+        self.likelihood = likelihood
+        self.adversarial_weight = adversarial_weight
+        self.adversarial_loss = adversarial_loss
+        self.gradient_penalty = gradient_penalty
+        self.instance_noise = instance_noise
+        self.noise = noise
+        self.standardize = standardize
+        self.lr = lr
+        self.discriminator_lr = discriminator_lr
+        self.weight_decay = weight_decay
+        self.optimizer = optimizer
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.device = device
+        self.verbose = verbose
+        self.random_state = random_state
+
     # Fitting.
 
     def _fit(
@@ -133,7 +200,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
                         "out, or give some rows a positive weight."
                     )
             device = resolve_device(self.device)
-            random_state = _local_random_state(self.random_state)
+            random_state = local_random_state(self.random_state)
             # Drawn also where no network is built: a warm start then holds the same rows out.
             seed = int(random_state.randint(2**31 - 1))
             self._check_domain("X", X)
@@ -142,26 +209,58 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
                 self._check_domain("X_val", X_val)
             if not continued:
                 self._scale_columns(X, sample_weight)
-                self._build(X, sample_weight, device, seed, labelled=y is not None)
+                self._bind_prior(X.shape[1])
+            labels = self._encode_labels(y, X, continued)
+            if not continued:
+                self._build(X, sample_weight, device, seed, labels)
             else:
                 # A failure must leave the networks as they were, so a copy of them is trained.
                 self.net_ = copy.deepcopy(self.net_)
-                self._set_training_options()
+                self._set_training_options(labels)
             lowest, highest = (torch.from_numpy(v) for v in self._standardized_range(X))
             self.net_.module_.extend_range(lowest, highest)
-            targets = self._targets(X, y, sample_weight)
-            training, held_out = None, X_val
+            targets = {} if labels is None else {"y": labels}
+            if sample_weight is not None:
+                # Mean 1: weights change what counts and not how much everything counts.
+                weight = sample_weight / sample_weight.mean()
+                targets["sample_weight"] = weight.astype(np.float32)
+            training, held_out, held_out_labels = None, X_val, None
             if X_val is None and n_epochs is None:
-                training, validation = self._split(len(X), random_state)
-                held_out = None if validation is None else X[validation]
+                training, validation = self._split(len(X), random_state, labels)
+                if validation is not None:
+                    held_out = X[validation]
+                    held_out_labels = None if labels is None else labels[validation]
             # Looking at held-out rows after every epoch takes time, so it is done where asked for.
             watched = held_out if self.early_stopping or X_val is not None else None
-            self._train(X, targets, training, watched, n_epochs)
+            self._train(X, targets, training, watched, held_out_labels, n_epochs)
             self._measure_prior_match(X if held_out is None else held_out)
             self._fit_after_training(X, sample_weight, training, held_out, random_state)
 
+    # Hooks, each called before any training but the last.
+
     def _check_parameters(self) -> None:
-        """What an estimator has to check before training, once the prior is bound."""
+        """What an estimator has to check once the prior is bound."""
+
+    def _encode_labels(self, y: Any, X: np.ndarray, continued: bool) -> np.ndarray | None:
+        """Classes of the rows as ints from 0, -1 for unlabelled; None where none are used."""
+        return None
+
+    @property
+    def _n_classes(self) -> int:
+        """Classes of the networks, once labels are encoded."""
+        return 0
+
+    def _make_critics(self, labels: np.ndarray | None) -> tuple[Critic, ...]:
+        """What is compared with what."""
+        return (self._style_critic(),)
+
+    def _make_terms(self) -> tuple[Any, ...]:
+        """What else the autoencoder minimises."""
+        return ()
+
+    def _rows_with_labels(self, labels: np.ndarray | None) -> np.ndarray | None:
+        """Of the training rows with these labels, those that each batch draws from as well."""
+        return None
 
     def _fit_after_training(
         self,
@@ -190,24 +289,12 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         if problem is not None:
             raise ValueError(f'likelihood="{self.likelihood}": {name} {problem}')
 
-    def _targets(
-        self, X: np.ndarray, y: Any, sample_weight: np.ndarray | None
-    ) -> dict[str, np.ndarray]:
-        """What the training step needs of each row besides X."""
-        targets = {}
-        if sample_weight is not None:
-            # Mean 1, so that weights change what counts and not how much everything counts.
-            targets["sample_weight"] = (sample_weight / sample_weight.mean()).astype(np.float32)
-        if self._conditional:
-            targets["y"] = check_component_labels(y, len(X), self.prior_.n_classes)
-        return targets
-
-    @property
-    def _conditional(self) -> bool:
-        """Whether the networks were built for labels: the discriminator sees them."""
-        return any(critic.n_classes > 0 for critic in self.net_.game.critics)
-
     # Networks.
+
+    def _bind_prior(self, n_features: int) -> None:
+        self.n_components_ = resolve_n_components(self.n_components, n_features)
+        self.prior_ = bind_prior(self.prior, self.n_components_)
+        self._check_parameters()
 
     def _build(
         self,
@@ -215,18 +302,13 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         sample_weight: np.ndarray | None,
         device: torch.device,
         seed: int,
-        labelled: bool,
+        labels: np.ndarray | None,
     ) -> None:
-        n_features = X.shape[1]
-        k = resolve_n_components(self.n_components, n_features)
-        self.n_components_ = k
-        self.prior_ = bind_prior(self.prior, k)
-        self._check_parameters()
-        critics = self._make_critics(labelled)
+        critics = self._make_critics(labels)
         with seeded_global_generator(self._has_custom_network(), seed):
             autoencoder, discriminators = make_networks(
-                n_features,
-                k,
+                X.shape[1],
+                self.n_components_,
                 critics,
                 encoder=self.encoder,
                 decoder=self.decoder,
@@ -236,6 +318,8 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
                 image_shape=self.image_shape,
                 posterior=self.posterior,
                 seed=seed,
+                structure=self._structure,
+                n_classes=self._n_classes,
             )
             x = self._standardized(X[:1]).float()
             check_networks(autoencoder, discriminators, critics, x)
@@ -253,6 +337,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             optimizer_options={"weight_decay": self.weight_decay} if self.weight_decay else {},
             device=str(device),
             seed=seed,
+            terms=self._make_terms(),
             verbose=0,
         ).initialize()
 
@@ -260,26 +345,25 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         # A faster discriminator tracks the encoder (Heusel et al., 2017).
         return float(2 * self.lr if self.discriminator_lr is None else self.discriminator_lr)
 
-    def _set_training_options(self) -> None:
+    def _set_training_options(self, labels: np.ndarray | None) -> None:
         """Apply what may change between two fits that continue each other."""
         net = self.net_
         net.lr, net.discriminator_lr = float(self.lr), self._discriminator_lr()
         net.noise = float(self.noise)
-        net.game.critics = self._make_critics(labelled=self._conditional)
+        net.game.critics = self._make_critics(labels)
+        net.terms = self._make_terms()
 
-    def _make_critics(self, labelled: bool) -> tuple[Critic, ...]:
-        # One more class stands for unlabelled rows.
-        n_classes = self.prior_.n_classes + 1 if labelled and has_classes(self.prior_) else 0
-        return (
-            Critic(
-                "prior",
-                self.prior_,
-                float(self.adversarial_weight),
-                loss=self.adversarial_loss,
-                gradient_penalty=float(self.gradient_penalty),
-                instance_noise=float(self.instance_noise),
-                n_classes=n_classes,
-            ),
+    def _style_critic(self, n_classes: int = 0) -> Critic:
+        """The critic of the codes, or of their style part, which sees n_classes classes."""
+        return Critic(
+            "prior",
+            self.prior_,
+            float(self.adversarial_weight),
+            loss=self.adversarial_loss,
+            gradient_penalty=float(self.gradient_penalty),
+            instance_noise=float(self.instance_noise),
+            n_classes=n_classes,
+            columns=(0, self.n_components_),
         )
 
     def _has_custom_network(self) -> bool:
@@ -310,18 +394,30 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         targets: dict[str, np.ndarray],
         training: np.ndarray | None,
         X_held_out: np.ndarray | None,
+        held_out_labels: np.ndarray | None,
         n_epochs: int | None,
     ) -> None:
         net = self.net_
         device = torch.device(net.device)
         held_out = None
         if X_held_out is not None:
-            held_out = self._rows(X_held_out, device)
+            held_out_targets = {} if held_out_labels is None else {"y": held_out_labels}
+            held_out = self._rows(X_held_out, device, targets=held_out_targets)
         module = net.module_
         # Nothing to squash is the usual case, and the squashing of wide rows takes time.
         furthest = float(torch.maximum(-module.lower, module.upper).max())
         knee = self._knee if furthest > self._knee else math.inf
-        rows = self._rows(X, device, knee=knee, selected=training, targets=targets)
+        labels = targets.get("y")
+        rows = self._rows(
+            X,
+            device,
+            knee=knee,
+            selected=training,
+            targets=targets,
+            labelled=self._rows_with_labels(
+                labels if labels is None or training is None else labels[training]
+            ),
+        )
         single_pass = n_epochs is not None
         net.batch_size = resolve_batch_size(self.batch_size, len(rows))
         if n_epochs is None:
@@ -373,7 +469,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         return Rows(X, self._center, self._scale, device=device, **options)
 
     def _split(
-        self, n: int, random_state: np.random.RandomState
+        self, n: int, random_state: np.random.RandomState, labels: np.ndarray | None
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Rows to train on and rows to hold out; (None, None) where there are too few to hold."""
         if n < _MIN_ROWS_TO_HOLD_OUT and not self.early_stopping:
@@ -437,28 +533,6 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         X = self._validated(X)
         return self._encode(X)
 
-    def inverse_transform(self, Z: Any) -> Any:
-        """Decode codes.
-
-        Parameters
-        ----------
-        Z : array-like of shape (n_samples, n_components_)
-            Codes.
-
-        Returns
-        -------
-        X : ndarray or frame of shape (n_samples, n_features_in_)
-            Rows in the units of X; a frame with the names of the columns under `set_output`.
-        """
-        check_is_fitted(self)
-        codes = check_array(Z, dtype=[np.float64, np.float32])
-        if codes.shape[1] != self.n_components_:
-            raise ValueError(
-                f"Z has {codes.shape[1]} columns, but {type(self).__name__} decodes codes of "
-                f"n_components_={self.n_components_} columns, as transform returns them."
-            )
-        return output_frame(self, self._decode(codes), Z)
-
     def reconstruct(self, X: Any) -> Any:
         """Encode and decode: X without what the code has no room for, such as noise.
 
@@ -481,62 +555,6 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
 
         width = self.n_features_in_
         return output_frame(self, self._on_rows(reconstruction, validated, width), X)
-
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
-        """Decode draws from the prior.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of rows, at least 1.
-        random_state : int, RandomState instance or None, default=None
-            An int gives the same rows at every call; None draws anew.
-
-        Returns
-        -------
-        X : ndarray or frame of shape (n_samples, n_features_in_)
-            Rows in the units and dtype of the training data; a frame under `set_output`.
-        """
-        check_is_fitted(self)
-        if not isinstance(n_samples, numbers.Integral) or n_samples < 1:
-            raise ValueError(f"n_samples must be an int of at least 1, got {n_samples!r}.")
-        seed = int(_local_random_state(random_state).randint(2**31 - 1))
-        z = draw(self.prior_, int(n_samples), torch.Generator().manual_seed(seed))
-        return output_frame(self, self._decode(z.numpy().astype(self._dtype)), None)
-
-    def interpolate(self, X_from: Any, X_to: Any, n_steps: int = 10) -> np.ndarray:
-        """Decode codes on the way from one row to another.
-
-        The way is straight; where the prior is normal it follows the sphere, since a straight one
-        would pass through the thinly populated centre (White, 2016).
-
-        Parameters
-        ----------
-        X_from, X_to : array-like of shape (n_samples, n_features)
-            Start and end rows, as many of one as of the other.
-        n_steps : int, default=10
-            Points on each way, at least 2, both ends included.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_steps, n_features)
-            In the units of X; the first and last steps are the reconstructions of the ends.
-        """
-        check_is_fitted(self)
-        if not isinstance(n_steps, numbers.Integral) or n_steps < 2:
-            raise ValueError(f"n_steps must be an int of at least 2, got {n_steps!r}.")
-        start, end = self._validated(X_from), self._validated(X_to)
-        if len(start) != len(end):
-            raise ValueError(
-                f"X_from and X_to must have the same number of rows, got {len(start)} and "
-                f"{len(end)}. To start from one row, repeat it."
-            )
-        dtype = np.result_type(start, end)
-        z_from, z_to = (self._encode(x.astype(dtype, copy=False)) for x in (start, end))
-        t = np.linspace(0, 1, int(n_steps), dtype=dtype)
-        z = getattr(self.prior_, "path", straight_path)(z_from, z_to, t)
-        decoded = self._decode(z.reshape(-1, self.n_components_))
-        return decoded.reshape(len(start), len(t), self.n_features_in_)
 
     @property
     def encoder_(self) -> nn.Module:
@@ -562,15 +580,36 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
     def _validated(self, X: Any) -> np.ndarray:
         return validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
 
+    def _validated_codes(self, Z: Any) -> np.ndarray:
+        codes = check_array(Z, dtype=[np.float64, np.float32])
+        if codes.shape[1] != self.n_components_:
+            raise ValueError(
+                f"Z has {codes.shape[1]} columns, but {type(self).__name__} decodes codes of "
+                f"n_components_={self.n_components_} columns, as transform returns them."
+            )
+        return codes
+
+    def _draw_styles(self, n_samples: int, random_state: np.random.RandomState) -> np.ndarray:
+        if not isinstance(n_samples, numbers.Integral) or n_samples < 1:
+            raise ValueError(f"n_samples must be an int of at least 1, got {n_samples!r}.")
+        seed = int(random_state.randint(2**31 - 1))
+        z = draw(self.prior_, int(n_samples), torch.Generator().manual_seed(seed))
+        return z.numpy().astype(self._dtype)
+
     def _autoencoder(self, dtype: np.dtype) -> Autoencoder:
         """The networks in the precision of the data; the fitted ones are never changed."""
         return in_dtype(self.net_.module_, dtype)
 
     def _encode(self, X: np.ndarray) -> np.ndarray:
         autoencoder = self._autoencoder(X.dtype)
-        return self._on_rows(autoencoder.encode, X, self.n_components_)
+
+        def style(x: Tensor) -> Tensor:
+            return autoencoder.encode(x)[:, : self.n_components_]
+
+        return self._on_rows(style, X, self.n_components_)
 
     def _decode(self, codes: np.ndarray) -> np.ndarray:
+        """What the decoder makes of its inputs, in the units of X."""
         decoder = in_dtype(self.net_.module_.decoder, codes.dtype)
 
         def decode(z: Tensor) -> Tensor:
@@ -650,7 +689,7 @@ def _restored_on_error(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
-def _local_random_state(random_state: Any) -> np.random.RandomState:
+def local_random_state(random_state: Any) -> np.random.RandomState:
     """As scikit-learn resolves it, but None is fresh entropy instead of NumPy's global state."""
     if random_state is None:
         return np.random.RandomState(np.random.MT19937(np.random.SeedSequence()))

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from sklearn_aae._critics import weighted_mean
 from sklearn_aae._scaling import squashed
+from sklearn_aae._terms import Batch
 
 __all__ = ["AdversarialNet", "BatchIterator", "Rows", "TrainingStopped"]
 
@@ -82,7 +83,7 @@ class Rows(torch.utils.data.Dataset):
     def __len__(self) -> int:
         return len(self._selected)
 
-    def __getitem__(self, positions: np.ndarray) -> tuple[Tensor, dict[str, Tensor]]:
+    def __getitem__(self, positions: np.ndarray) -> tuple[Tensor, dict[str, Any]]:
         """Batch (x, targets) of the rows at `positions`, in one indexing operation."""
         indices = self._selected[positions]
         if self._on_cpu:
@@ -186,7 +187,7 @@ class AdversarialNet(NeuralNet):
         Seed of batch order, noise and prior draws.
     terms : sequence of callable, default=()
         What else the autoencoder minimises: objects with `name`, `weight` and a call
-        ``term(net, x, codes, targets)`` that returns a loss.
+        ``term(net, batch)`` that returns a loss.
     **kwargs
         Parameters of `skorch.NeuralNet`.
     """
@@ -337,7 +338,8 @@ class AdversarialNet(NeuralNet):
         output = autoencoder.decode(codes, targets.get("y"))
         reconstruction = self.reconstruction_loss(output, x, weight)
         fooling = game.fooling_losses(self, clean, clean_targets)
-        further = {term.name: term(self, x, codes, targets) for term in self.terms}
+        step = Batch(x, codes, targets, n_corrupted)
+        further = {term.name: term(self, step) for term in self.terms}
         loss = sum((c.weight * fooling[c.name] for c in game.active), reconstruction)
         loss = sum((term.weight * further[term.name] for term in self.terms), loss)
 
@@ -367,7 +369,8 @@ class AdversarialNet(NeuralNet):
             codes = self.module_.encode(x)
             output = self.module_.decode(codes, targets.get("y"))
             loss = self.reconstruction_loss(output, x, targets.get("sample_weight"))
-        return {"loss": loss, "y_pred": output, "codes": codes, "losses": {}}
+        style = codes[:, : self.module_.n_components]
+        return {"loss": loss, "y_pred": output, "codes": style, "losses": {}}
 
     def corrupted(self, x: Tensor, n_rows: int) -> Tensor:
         """Rows x with noise added to the first n_rows of them."""

@@ -1,22 +1,33 @@
-"""What an autoencoder minimises besides reconstruction and the critics, as losses by name."""
+"""What an autoencoder minimises besides reconstruction and the fooling of critics."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from sklearn_aae._critics import weighted_mean
 
-__all__ = ["Classification", "Separation", "cross_entropy"]
+__all__ = ["Batch", "Classification", "Separation", "VirtualAdversarial", "cross_entropy"]
 
 
-def cross_entropy(probabilities: Tensor, y: Tensor) -> Tensor:
-    """-log of the probability (n, n_classes) of the class y (n,) of each row, in nats, (n,)."""
-    own = probabilities.gather(1, y[:, None]).squeeze(1)
-    return -own.clamp(min=torch.finfo(own.dtype).tiny).log()
+class Batch(NamedTuple):
+    """What the step knows of its batch: rows x, their codes and targets.
+
+    The codes of the first `n_corrupted` rows are those of the rows with noise.
+    """
+
+    x: Tensor
+    codes: Tensor
+    targets: dict[str, Any]
+    n_corrupted: int
+
+
+def cross_entropy(p: Tensor, q: Tensor) -> Tensor:
+    """-sum of p log q in nats, (n,), for probabilities p and q (n, n_classes)."""
+    return -(p * q.clamp(min=torch.finfo(q.dtype).tiny).log()).sum(dim=1)
 
 
 @dataclass(frozen=True)
@@ -32,21 +43,70 @@ class Classification:
     weight: float
     name: str = "classification"
 
-    def __call__(
-        self, net: Any, x: Tensor, codes: Tensor, targets: dict[str, Any]
-    ) -> Tensor:
+    def __call__(self, net: Any, batch: Batch) -> Tensor:
         """Loss on the labelled rows that come with the batch, or on those of the batch itself."""
         autoencoder = net.module_
+        targets, codes = batch.targets, batch.codes
         if "labelled" in targets:
             x, targets = targets["labelled"]
             codes = autoencoder.encode(net.corrupted(x, len(x)), net.generator_)
-        loss = cross_entropy(codes[:, autoencoder.n_components :], targets["y"])
-        return weighted_mean(loss, targets.get("sample_weight"))
+        q = codes[:, autoencoder.n_components :]
+        y = torch.nn.functional.one_hot(targets["y"], q.shape[1]).to(q.dtype)
+        return weighted_mean(cross_entropy(y, q), targets.get("sample_weight"))
+
+
+@dataclass(frozen=True)
+class VirtualAdversarial:
+    """How much the class probabilities of a row change on the way to its worst neighbour.
+
+    The divergence KL(q(y|x) || q(y|x + r)), where r of a given length is the direction that raises
+    it most, found by one step of the power method (Miyato et al., 2019, algorithm 1). It needs no
+    labels: boundaries between classes move to where there are few rows.
+
+    Parameters
+    ----------
+    weight : float
+        Factor in the autoencoder's objective.
+    radius : float
+        Length of r, in units of the root mean square distance of rows from their mean.
+
+    References
+    ----------
+    Miyato, Maeda, Koyama and Ishii (2019), "Virtual adversarial training: a regularization method
+    for supervised and semi-supervised learning", https://arxiv.org/abs/1704.03976
+    """
+
+    weight: float
+    radius: float
+    name: str = "virtual_adversarial"
+
+    # Length of the first, random step, in the same units.
+    _PROBE = 0.1
+
+    def __call__(self, net: Any, batch: Batch) -> Tensor:
+        """Mean divergence in nats over the rows without noise."""
+        autoencoder = net.module_
+        k = autoencoder.n_components
+        x = batch.x[batch.n_corrupted :]
+        p = batch.codes[batch.n_corrupted :, k:].detach()
+        unit = x.square().sum(dim=1).mean().sqrt()
+
+        def q(r: Tensor) -> Tensor:
+            return autoencoder.encode(x + r)[:, k:]
+
+        r = torch.randn(x.shape, generator=net.generator_, device=x.device)
+        r = (self._PROBE * unit * r / r.norm(dim=1, keepdim=True)).requires_grad_()
+        (gradient,) = torch.autograd.grad(cross_entropy(p, q(r)).sum(), r)
+        tiny = torch.finfo(x.dtype).tiny
+        r = self.radius * unit * gradient / gradient.norm(dim=1, keepdim=True).clamp(min=tiny)
+        divergence = cross_entropy(p, q(r)) - cross_entropy(p, p)
+        weight = batch.targets.get("sample_weight")
+        return weighted_mean(divergence, None if weight is None else weight[batch.n_corrupted :])
 
 
 @dataclass(frozen=True)
 class Separation:
-    """Pushes cluster heads apart that are nearer than a distance (Makhzani et al., 2015, section 7).
+    """Pushes cluster heads apart that are near each other (Makhzani et al., 2015, section 7).
 
     Parameters
     ----------
@@ -60,8 +120,6 @@ class Separation:
     distance: float
     name: str = "separation"
 
-    def __call__(
-        self, net: Any, x: Tensor, codes: Tensor, targets: dict[str, Any]
-    ) -> Tensor:
+    def __call__(self, net: Any, batch: Batch) -> Tensor:
         """Mean over pairs of heads of the squared shortfall, as a share of the distance."""
         return (1 - torch.pdist(net.module_.heads) / self.distance).clamp(min=0).square().mean()

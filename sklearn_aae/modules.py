@@ -316,19 +316,17 @@ class Autoencoder(nn.Module):
 
     def encode(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Codes of x: a draw from q(z|x) with a generator, its centre (eta = 0) without."""
-        eta = None
-        if self.posterior != "deterministic":
-            shape = (len(x), self.n_components)
-            if generator is None:
-                eta = x.new_zeros(shape)
-            else:
-                eta = torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
         x = x.clamp(self.lower, self.upper)
+        # A deterministic encoder draws nothing.
+        width = 0 if self.posterior == "deterministic" else self.n_components
+        eta = x.new_zeros(len(x), width)
+        if generator is not None and width > 0:
+            eta = torch.randn(eta.shape, generator=generator, device=x.device, dtype=x.dtype)
         if self.posterior == "implicit":
             x = torch.cat([x, eta], dim=1)
         return self._codes(self.encoder(x), eta)
 
-    def _codes(self, output: Tensor, eta: Tensor | None) -> Tensor:
+    def _codes(self, output: Tensor, eta: Tensor) -> Tensor:
         """From the encoder's output to codes."""
         if self.posterior != "gaussian":
             return output
@@ -384,7 +382,7 @@ class CategoricalAutoencoder(Autoencoder):
     def decoder_width(n_components: int, n_classes: int = 0) -> int:
         return n_components + n_classes
 
-    def _codes(self, output: Tensor, eta: Tensor | None) -> Tensor:
+    def _codes(self, output: Tensor, eta: Tensor) -> Tensor:
         style, logits = output[:, : -self.n_classes], output[:, -self.n_classes :]
         return torch.cat([super()._codes(style, eta), logits.softmax(dim=1)], dim=1)
 

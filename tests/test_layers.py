@@ -12,13 +12,14 @@ import sklearn_aae
 PACKAGE = Path(sklearn_aae.__file__).parent
 
 LAYERS = [
-    {"_compat", "_scaling"},
+    {"_compat", "_docs", "_labels", "_scaling"},
     {"_density", "_inference", "_likelihoods", "metrics", "modules", "priors"},
     {"_critics"},
-    {"_build", "_net", "_terms"},
+    {"_build", "_terms"},
+    {"_net"},
     {"callbacks"},
     {"_base"},
-    {"_autoencoder"},
+    {"_autoencoder", "_classifier", "_clusterer", "_conditional"},
     {"__init__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

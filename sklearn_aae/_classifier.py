@@ -1,0 +1,404 @@
+"""AdversarialAutoencoderClassifier: classes from few labels and many rows without."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from sklearn_aae._base import BaseAdversarialAutoencoder, local_random_state
+from sklearn_aae._compat import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    _fit_context,
+    output_frame,
+)
+from sklearn_aae._critics import Critic
+from sklearn_aae._docs import document_shared_parameters
+from sklearn_aae._labels import class_positions, class_probabilities, encode_labels, one_hot
+from sklearn_aae._terms import Classification, VirtualAdversarial
+from sklearn_aae.modules import Autoencoder, CategoricalAutoencoder
+from sklearn_aae.priors import Categorical
+
+__all__ = ["AdversarialAutoencoderClassifier"]
+
+
+@document_shared_parameters
+class AdversarialAutoencoderClassifier(
+    CallbackSupportMixin, ClassifierMixin, BaseAdversarialAutoencoder
+):
+    """Classifier that learns from labelled and unlabelled rows, and generates rows of a class.
+
+    The encoder splits a row into its class and its style; the decoder needs both to restore it.
+    One discriminator matches the style with `prior`, another makes the class probabilities look
+    like one-hot vectors, and the cross-entropy on labelled rows says which class is which [1]_. A
+    fourth term keeps the class of a row the same in its neighbourhood [2]_.
+
+    Rows with ``y = -1`` are unlabelled, as in `sklearn.semi_supervised`.
+
+    Parameters
+    ----------
+    {shared_parameters}
+
+    class_prior : {"auto", "uniform", "empirical"} or array-like of shape (n_classes,), \
+            default="auto"
+        Share of the classes among all rows, which the class probabilities are matched to, in the
+        order of `classes_`. "uniform": equal shares; "empirical": those among the labelled rows;
+        "auto": "empirical" where all rows are labelled, and else "uniform", since the rows that
+        somebody labelled need not have the shares of the others.
+
+    category_weight : float, default=1.0
+        Weight of the match of class probabilities with one-hot vectors.
+
+    classification_weight : float, default=1.0
+        Weight of the cross-entropy on labelled rows, in nats.
+
+    virtual_adversarial_weight : float, default=1.0
+        Weight of the change of the class probabilities, in nats, on a step from each row in its
+        worst direction. 0 leaves it out, which saves a third of the time.
+
+    virtual_adversarial_radius : float, default=0.2
+        Length of that step, as a share of the root mean square distance of rows from their mean,
+        after scaling.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Classes seen in `fit`, sorted.
+    class_prior_ : ndarray of shape (n_classes,)
+        Their shares that were used.
+    n_components_ : int
+        Width of the style.
+    n_iter_ : int
+        Number of epochs run, over all fits where they continue each other.
+    history_ : dict of str to list of float
+        Losses by name, one value for each epoch.
+    prior_ : object
+        The prior of the style, bound to its width.
+    prior_match_ : dict
+        How far styles are from the prior, as in `AdversarialAutoencoder`; of held-out rows with
+        `early_stopping`, else of the training rows.
+    encoder_, decoder_, discriminator_ : nn.Module
+        Networks in eval mode. The encoder returns style and logits of the classes side by side.
+    net_ : AdversarialNet
+        The skorch net.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of columns seen in `fit`, if all were strings.
+
+    See Also
+    --------
+    sklearn.semi_supervised.LabelSpreading : Labels spread over a graph of neighbours.
+    sklearn.semi_supervised.SelfTrainingClassifier : Any classifier, fed with its own predictions.
+
+    Notes
+    -----
+    Labels that are not numbers can be used where all rows are labelled. Otherwise encode them first
+    (`sklearn.preprocessing.LabelEncoder` on the labelled rows) and mark the other rows with -1.
+
+    References
+    ----------
+    .. [1] Makhzani, Shlens, Jaitly, Goodfellow and Frey (2015), "Adversarial autoencoders",
+       section 4, https://arxiv.org/abs/1511.05644
+    .. [2] Miyato, Maeda, Koyama and Ishii (2019), "Virtual adversarial training",
+       https://arxiv.org/abs/1704.03976
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_aae import AdversarialAutoencoderClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> few = np.where(np.arange(150) % 10 == 0, y, -1)  # five labels for each class
+    >>> model = AdversarialAutoencoderClassifier(n_components=2, random_state=0).fit(X, few)
+    >>> bool(model.score(X, y) > 0.8)
+    True
+    """
+
+    classes_: np.ndarray
+    _structure: ClassVar[type[Autoencoder]] = CategoricalAutoencoder
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseAdversarialAutoencoder._parameter_constraints,
+        "class_prior": [StrOptions({"auto", "uniform", "empirical"}), "array-like"],
+        "category_weight": [Interval(numbers.Real, 0, None, closed="left")],
+        "classification_weight": [Interval(numbers.Real, 0, None, closed="neither")],
+        "virtual_adversarial_weight": [Interval(numbers.Real, 0, None, closed="left")],
+        "virtual_adversarial_radius": [Interval(numbers.Real, 0, None, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        n_components: int | str = "auto",
+        *,
+        hidden_layer_sizes: Any = "auto",
+        activation: str = "relu",
+        encoder: Any = None,
+        decoder: Any = None,
+        discriminator: Any = None,
+        image_shape: Any = None,
+        posterior: str = "deterministic",
+        prior: Any = "normal",
+        likelihood: str = "gaussian",
+        adversarial_weight: float = 0.2,
+        adversarial_loss: str = "non_saturating",
+        gradient_penalty: float = 0.1,
+        instance_noise: float = 0.0,
+        noise: float = 0.3,
+        standardize: bool = True,
+        lr: float = 1e-3,
+        discriminator_lr: float | None = None,
+        weight_decay: float = 0.0,
+        optimizer: Any = torch.optim.Adam,
+        batch_size: int | str = "auto",
+        max_iter: int | str = "auto",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        class_prior: Any = "auto",
+        category_weight: float = 1.0,
+        classification_weight: float = 1.0,
+        virtual_adversarial_weight: float = 1.0,
+        virtual_adversarial_radius: float = 0.2,
+        callbacks: Any = None,
+        device: Any = "auto",
+        verbose: int = 0,
+        random_state: Any = None,
+    ) -> None:
+        super().__init__(
+            n_components=n_components,
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=activation,
+            encoder=encoder,
+            decoder=decoder,
+            discriminator=discriminator,
+            image_shape=image_shape,
+            posterior=posterior,
+            prior=prior,
+            likelihood=likelihood,
+            adversarial_weight=adversarial_weight,
+            adversarial_loss=adversarial_loss,
+            gradient_penalty=gradient_penalty,
+            instance_noise=instance_noise,
+            noise=noise,
+            standardize=standardize,
+            lr=lr,
+            discriminator_lr=discriminator_lr,
+            weight_decay=weight_decay,
+            optimizer=optimizer,
+            batch_size=batch_size,
+            max_iter=max_iter,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            tol=tol,
+            warm_start=warm_start,
+            callbacks=callbacks,
+            device=device,
+            verbose=verbose,
+            random_state=random_state,
+        )
+        self.class_prior = class_prior
+        self.category_weight = category_weight
+        self.classification_weight = classification_weight
+        self.virtual_adversarial_weight = virtual_adversarial_weight
+        self.virtual_adversarial_radius = virtual_adversarial_radius
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> AdversarialAutoencoderClassifier:
+        """Train on labelled and unlabelled rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            At least two rows, finite.
+        y : array-like of shape (n_samples,)
+            Class of each row; -1 for unlabelled. At least two classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in all losses, non-negative and not all zero.
+
+        Returns
+        -------
+        self : AdversarialAutoencoderClassifier
+            Fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or array is out of its range. The estimator is then as it was before.
+        """
+        self._fit(X, y, sample_weight, continued=self.warm_start and hasattr(self, "net_"))
+        return self
+
+    def _encode_labels(self, y: Any, X: np.ndarray, continued: bool) -> np.ndarray:
+        name = type(self).__name__
+        classes, positions = encode_labels(y, X, name, allow_unlabelled=True)
+        if continued:
+            positions[positions >= 0] = class_positions(
+                classes[positions[positions >= 0]], self.classes_, int((positions >= 0).sum())
+            )
+        else:
+            self.classes_ = classes
+        self.class_prior_ = class_probabilities(self.class_prior, positions, len(self.classes_))
+        return positions
+
+    @property
+    def _n_classes(self) -> int:
+        return len(self.classes_)
+
+    def _make_critics(self, labels: np.ndarray | None) -> tuple[Critic, ...]:
+        k, n_classes = self.n_components_, self._n_classes
+        categories = Critic(
+            "categories",
+            Categorical(n_classes, probabilities=self.class_prior_, n_components=n_classes),
+            float(self.category_weight),
+            loss=self.adversarial_loss,
+            gradient_penalty=float(self.gradient_penalty),
+            columns=(k, k + n_classes),
+        )
+        return self._style_critic(), categories
+
+    def _make_terms(self) -> tuple[Any, ...]:
+        terms: list[Any] = [Classification(float(self.classification_weight))]
+        if self.virtual_adversarial_weight > 0:
+            terms.append(
+                VirtualAdversarial(
+                    float(self.virtual_adversarial_weight), float(self.virtual_adversarial_radius)
+                )
+            )
+        return tuple(terms)
+
+    def _rows_with_labels(self, labels: np.ndarray | None) -> np.ndarray | None:
+        if labels is None or (labels >= 0).all():
+            return None
+        return np.flatnonzero(labels >= 0)
+
+    def _split(
+        self, n: int, random_state: np.random.RandomState, labels: np.ndarray | None
+    ) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Hold rows out only to stop early, and of scarce labels none."""
+        if not self.early_stopping:
+            return None, None
+        training, held_out = super()._split(n, random_state, labels)
+        if labels is None or training is None or held_out is None or (labels >= 0).all():
+            return training, held_out
+        scarce = labels[held_out] >= 0
+        return np.union1d(training, held_out[scarce]), held_out[~scarce]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`; rows have sum 1.
+        """
+        check_is_fitted(self)
+        X = self._validated(X)
+        autoencoder = self._autoencoder(X.dtype)
+
+        def probabilities(x: Tensor) -> Tensor:
+            return autoencoder.encode(x)[:, self.n_components_ :]
+
+        return self._on_rows(probabilities, X, self._n_classes)
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Logarithms of the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
+        p = self.predict_proba(X)
+        return np.log(p.clip(np.finfo(p.dtype).tiny))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Most probable class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Labels from `classes_`.
+        """
+        p = self.predict_proba(X)
+        return self.classes_[p.argmax(axis=1)]
+
+    def inverse_transform(self, Z: Any, y: Any) -> Any:
+        """Decode styles as rows of given classes.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components_)
+            Styles.
+        y : label or array-like of shape (n_samples,)
+            Class of each row, or one for all.
+
+        Returns
+        -------
+        X : ndarray or frame of shape (n_samples, n_features_in_)
+            Rows in the units of X; a frame with the names of the columns under `set_output`.
+        """
+        check_is_fitted(self)
+        styles = self._validated_codes(Z)
+        positions = class_positions(y, self.classes_, len(styles))
+        return output_frame(self, self._decode_styles(styles, positions), Z)
+
+    def _decode_styles(self, styles: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        classes = one_hot(positions, self._n_classes, styles.dtype)
+        return self._decode(np.concatenate([styles, classes], axis=1))
+
+    def sample(
+        self, n_samples: int = 1, y: Any = None, random_state: Any = None
+    ) -> tuple[Any, np.ndarray]:
+        """Decode styles drawn from the prior as rows of given or drawn classes.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows, at least 1.
+        y : label, array-like of shape (n_samples,) or None, default=None
+            Class of each row, or one for all; None draws them from `class_prior_`.
+        random_state : int, RandomState instance or None, default=None
+            An int gives the same rows at every call; None draws anew.
+
+        Returns
+        -------
+        X : ndarray or frame of shape (n_samples, n_features_in_)
+            Rows in the units and dtype of the training data; a frame under `set_output`.
+        y : ndarray of shape (n_samples,)
+            Their classes.
+        """
+        check_is_fitted(self)
+        generator = local_random_state(random_state)
+        styles = self._draw_styles(n_samples, generator)
+        if y is None:
+            positions = generator.choice(self._n_classes, size=len(styles), p=self.class_prior_)
+        else:
+            positions = class_positions(y, self.classes_, len(styles))
+        X = output_frame(self, self._decode_styles(styles, positions), None)
+        return X, self.classes_[positions]

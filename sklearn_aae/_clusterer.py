@@ -1,0 +1,414 @@
+"""AdversarialAutoencoderClusterer: categories that the data suggest."""
+
+from __future__ import annotations
+
+import numbers
+import warnings
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import ClusterMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from sklearn_aae._base import BaseAdversarialAutoencoder, local_random_state
+from sklearn_aae._compat import CallbackSupportMixin, Interval, _fit_context, output_frame
+from sklearn_aae._critics import Critic
+from sklearn_aae._docs import document_shared_parameters
+from sklearn_aae._labels import class_positions, one_hot
+from sklearn_aae._terms import Separation, VirtualAdversarial
+from sklearn_aae.modules import Autoencoder, EmbeddingAutoencoder
+from sklearn_aae.priors import Categorical
+
+__all__ = ["AdversarialAutoencoderClusterer"]
+
+
+@document_shared_parameters
+class AdversarialAutoencoderClusterer(
+    CallbackSupportMixin, ClusterMixin, BaseAdversarialAutoencoder
+):
+    """Clusters as the discrete part of a code, found by matching a categorical distribution.
+
+    The encoder splits a row into a cluster and a style within it. One discriminator matches the
+    style with `prior`, another makes the cluster probabilities look like one-hot vectors that are
+    equally frequent [1]_. The decoder sees both as one point, the head of the cluster plus the
+    style: `transform` returns these points, a map of the data where ``n_components=2``.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        Number of clusters, at least 2. More of them than the groups that you expect are safer than
+        fewer: a group may take several.
+
+    {shared_parameters}
+
+    category_weight : float, default=1.0
+        Weight of the match of cluster probabilities with one-hot vectors.
+
+    virtual_adversarial_weight : float, default=1.0
+        Weight of the change of the cluster probabilities, in nats, on a step from each row in its
+        worst direction [2]_: borders between clusters move to where there are few rows.
+
+    virtual_adversarial_radius : float, default=0.2
+        Length of that step, as a share of the root mean square distance of rows from their mean,
+        after scaling.
+
+    separation_weight : float, default=1.0
+        Weight of the cost of cluster heads nearer to each other than `separation_distance`.
+
+    separation_distance : float, default=3.0
+        Distance of cluster heads beyond which they cost nothing, in units of the codes; the style
+        of a normal prior is 1 wide in each dimension.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        Clusters of the training rows, from 0 to n_clusters - 1.
+    cluster_centers_ : ndarray of shape (n_clusters, n_components_)
+        Heads of the clusters, in the space of `transform`.
+    cluster_sizes_ : ndarray of shape (n_clusters,)
+        Training rows in each cluster; 0 for one that is not used.
+    n_components_ : int
+        Width of style and map.
+    n_iter_ : int
+        Number of epochs run, over all fits where they continue each other.
+    history_ : dict of str to list of float
+        Losses by name, one value for each epoch.
+    prior_ : object
+        The prior of the style, bound to its width.
+    prior_match_ : dict
+        How far styles are from the prior, as in `AdversarialAutoencoder`; of held-out rows with
+        `early_stopping`, else of the training rows.
+    encoder_, decoder_, discriminator_ : nn.Module
+        Networks in eval mode.
+    net_ : AdversarialNet
+        The skorch net.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of columns seen in `fit`, if all were strings.
+
+    See Also
+    --------
+    sklearn.cluster.KMeans : Clusters of rows around means.
+    sklearn.mixture.GaussianMixture : Clusters as normal distributions.
+
+    References
+    ----------
+    .. [1] Makhzani, Shlens, Jaitly, Goodfellow and Frey (2015), "Adversarial autoencoders",
+       sections 5 and 7, https://arxiv.org/abs/1511.05644
+    .. [2] Miyato, Maeda, Koyama and Ishii (2019), "Virtual adversarial training",
+       https://arxiv.org/abs/1704.03976
+
+    Mescheder, Geiger and Nowozin (2018), "Which training methods for GANs do actually converge?",
+    https://arxiv.org/abs/1801.04406
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from sklearn_aae import AdversarialAutoencoderClusterer
+    >>> X, y = make_blobs(300, n_features=5, centers=3, random_state=0)
+    >>> model = AdversarialAutoencoderClusterer(n_clusters=3, n_components=2, random_state=0)
+    >>> model.fit_predict(X).shape
+    (300,)
+    >>> model.transform(X).shape
+    (300, 2)
+    """
+
+    _structure: ClassVar[type[Autoencoder]] = EmbeddingAutoencoder
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseAdversarialAutoencoder._parameter_constraints,
+        "n_clusters": [Interval(numbers.Integral, 2, None, closed="left")],
+        "category_weight": [Interval(numbers.Real, 0, None, closed="neither")],
+        "virtual_adversarial_weight": [Interval(numbers.Real, 0, None, closed="left")],
+        "virtual_adversarial_radius": [Interval(numbers.Real, 0, None, closed="neither")],
+        "separation_weight": [Interval(numbers.Real, 0, None, closed="left")],
+        "separation_distance": [Interval(numbers.Real, 0, None, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        n_components: int | str = "auto",
+        hidden_layer_sizes: Any = "auto",
+        activation: str = "relu",
+        encoder: Any = None,
+        decoder: Any = None,
+        discriminator: Any = None,
+        image_shape: Any = None,
+        posterior: str = "deterministic",
+        prior: Any = "normal",
+        likelihood: str = "gaussian",
+        adversarial_weight: float = 0.2,
+        adversarial_loss: str = "non_saturating",
+        gradient_penalty: float = 0.1,
+        instance_noise: float = 0.0,
+        noise: float = 0.3,
+        standardize: bool = True,
+        lr: float = 1e-3,
+        discriminator_lr: float | None = None,
+        weight_decay: float = 0.0,
+        optimizer: Any = torch.optim.Adam,
+        batch_size: int | str = "auto",
+        max_iter: int | str = "auto",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        category_weight: float = 1.0,
+        virtual_adversarial_weight: float = 1.0,
+        virtual_adversarial_radius: float = 0.2,
+        separation_weight: float = 1.0,
+        separation_distance: float = 3.0,
+        callbacks: Any = None,
+        device: Any = "auto",
+        verbose: int = 0,
+        random_state: Any = None,
+    ) -> None:
+        super().__init__(
+            n_components=n_components,
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=activation,
+            encoder=encoder,
+            decoder=decoder,
+            discriminator=discriminator,
+            image_shape=image_shape,
+            posterior=posterior,
+            prior=prior,
+            likelihood=likelihood,
+            adversarial_weight=adversarial_weight,
+            adversarial_loss=adversarial_loss,
+            gradient_penalty=gradient_penalty,
+            instance_noise=instance_noise,
+            noise=noise,
+            standardize=standardize,
+            lr=lr,
+            discriminator_lr=discriminator_lr,
+            weight_decay=weight_decay,
+            optimizer=optimizer,
+            batch_size=batch_size,
+            max_iter=max_iter,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            tol=tol,
+            warm_start=warm_start,
+            callbacks=callbacks,
+            device=device,
+            verbose=verbose,
+            random_state=random_state,
+        )
+        self.n_clusters = n_clusters
+        self.category_weight = category_weight
+        self.virtual_adversarial_weight = virtual_adversarial_weight
+        self.virtual_adversarial_radius = virtual_adversarial_radius
+        self.separation_weight = separation_weight
+        self.separation_distance = separation_distance
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None
+    ) -> AdversarialAutoencoderClusterer:
+        """Train the networks and assign the training rows to clusters.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            At least n_clusters rows, finite.
+        y : Ignored
+            Present for scikit-learn's conventions.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in all losses, non-negative and not all zero.
+
+        Returns
+        -------
+        self : AdversarialAutoencoderClusterer
+            Fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or array is out of its range. The estimator is then as it was before.
+        """
+        self._fit(X, y, sample_weight, continued=self.warm_start and hasattr(self, "net_"))
+        return self
+
+    def _encode_labels(self, y: Any, X: np.ndarray, continued: bool) -> None:
+        if continued and self.n_clusters != self.net_.module_.n_classes:
+            raise ValueError(
+                f"n_clusters={self.n_clusters} differs from the {self.net_.module_.n_classes} "
+                "clusters of the fit that warm_start continues. Set it back, or warm_start=False."
+            )
+        if self.n_clusters > len(X):
+            raise ValueError(
+                f"n_clusters={self.n_clusters} is more than the n_samples={len(X)} rows of X. "
+                "Lower n_clusters."
+            )
+
+    @property
+    def _n_classes(self) -> int:
+        return int(self.n_clusters)
+
+    def _make_critics(self, labels: np.ndarray | None) -> tuple[Critic, ...]:
+        k, n = self.n_components_, self._n_classes
+        clusters = Critic(
+            "categories",
+            Categorical(n, n_components=n),
+            float(self.category_weight),
+            loss=self.adversarial_loss,
+            gradient_penalty=float(self.gradient_penalty),
+            columns=(k, k + n),
+        )
+        return self._style_critic(), clusters
+
+    def _make_terms(self) -> tuple[Any, ...]:
+        terms: list[Any] = []
+        if self.separation_weight > 0:
+            terms.append(Separation(float(self.separation_weight), float(self.separation_distance)))
+        if self.virtual_adversarial_weight > 0:
+            terms.append(
+                VirtualAdversarial(
+                    float(self.virtual_adversarial_weight), float(self.virtual_adversarial_radius)
+                )
+            )
+        return tuple(terms)
+
+    def _split(
+        self, n: int, random_state: np.random.RandomState, labels: np.ndarray | None
+    ) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Hold rows out only to stop early."""
+        return super()._split(n, random_state, labels) if self.early_stopping else (None, None)
+
+    def _fit_after_training(
+        self,
+        X: np.ndarray,
+        sample_weight: np.ndarray | None,
+        training: np.ndarray | None,
+        held_out: np.ndarray | None,
+        random_state: np.random.RandomState,
+    ) -> None:
+        self.cluster_centers_ = self.net_.module_.heads.detach().cpu().numpy().copy()
+        n = len(self.cluster_centers_)
+        self.labels_ = self._probabilities(X).argmax(axis=1)
+        self.cluster_sizes_ = np.bincount(self.labels_, minlength=n)
+        if (self.cluster_sizes_ > 0).sum() < 2:
+            warnings.warn(
+                f"All rows are in one of n_clusters={n} clusters. Raise category_weight (now "
+                f"{self.category_weight:g}) or max_iter, or lower virtual_adversarial_radius (now "
+                f"{self.virtual_adversarial_radius:g}).",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities of the clusters.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_clusters)
+            Rows have sum 1.
+        """
+        check_is_fitted(self)
+        return self._probabilities(self._validated(X))
+
+    def _probabilities(self, X: np.ndarray) -> np.ndarray:
+        autoencoder = self._autoencoder(X.dtype)
+
+        def probabilities(x: Tensor) -> Tensor:
+            return autoencoder.encode(x)[:, self.n_components_ :]
+
+        return self._on_rows(probabilities, X, len(self.cluster_centers_))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Most probable cluster.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            From 0 to n_clusters - 1.
+        """
+        return self.predict_proba(X).argmax(axis=1)
+
+    def transform(self, X: Any) -> Any:
+        """Points of rows on the map: the head of the cluster plus the style.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components_)
+            In the dtype of X; between heads where the cluster of a row is uncertain.
+        """
+        check_is_fitted(self)
+        X = self._validated(X)
+        autoencoder: Any = self._autoencoder(X.dtype)
+
+        def points(x: Tensor) -> Tensor:
+            return autoencoder.embed(autoencoder.encode(x))
+
+        return self._on_rows(points, X, self.n_components_)
+
+    def inverse_transform(self, Z: Any) -> Any:
+        """Decode points of the map.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components_)
+            Points, as `transform` returns them.
+
+        Returns
+        -------
+        X : ndarray or frame of shape (n_samples, n_features_in_)
+            Rows in the units of X; a frame with the names of the columns under `set_output`.
+        """
+        check_is_fitted(self)
+        return output_frame(self, self._decode(self._validated_codes(Z)), Z)
+
+    def sample(
+        self, n_samples: int = 1, y: Any = None, random_state: Any = None
+    ) -> tuple[Any, np.ndarray]:
+        """Decode styles drawn from the prior in given or drawn clusters.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows, at least 1.
+        y : int, array-like of shape (n_samples,) or None, default=None
+            Cluster of each row, or one for all; None draws them with equal probabilities.
+        random_state : int, RandomState instance or None, default=None
+            An int gives the same rows at every call; None draws anew.
+
+        Returns
+        -------
+        X : ndarray or frame of shape (n_samples, n_features_in_)
+            Rows in the units and dtype of the training data; a frame under `set_output`.
+        y : ndarray of shape (n_samples,)
+            Their clusters.
+        """
+        check_is_fitted(self)
+        n, generator = len(self.cluster_centers_), local_random_state(random_state)
+        styles = self._draw_styles(n_samples, generator)
+        if y is None:
+            clusters = generator.randint(n, size=len(styles))
+        else:
+            clusters = class_positions(y, np.arange(n), len(styles))
+        heads = one_hot(clusters, n, styles.dtype) @ self.cluster_centers_.astype(styles.dtype)
+        return output_frame(self, self._decode(styles + heads), None), clusters

@@ -1,0 +1,287 @@
+"""ConditionalAdversarialAutoencoder: style apart from class."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_aae._base import BaseAdversarialAutoencoder, local_random_state
+from sklearn_aae._compat import CallbackSupportMixin, _fit_context, output_frame
+from sklearn_aae._critics import Critic
+from sklearn_aae._docs import document_shared_parameters
+from sklearn_aae._labels import class_positions, encode_labels, one_hot
+from sklearn_aae.modules import Autoencoder, ConditionalAutoencoder
+
+__all__ = ["ConditionalAdversarialAutoencoder"]
+
+
+@document_shared_parameters
+class ConditionalAdversarialAutoencoder(CallbackSupportMixin, BaseAdversarialAutoencoder):
+    """Autoencoder whose code holds the style of a row and not its class.
+
+    The decoder is told the class of each row, so that the code needs to hold only what is left: the
+    style [1]_. The discriminator is told it too, and so matches the styles of every class with
+    `prior`: the class cannot be read from the style. Rows of a chosen class can be sampled, and
+    rows moved from one class to another with their style kept (`translate`).
+
+    Parameters
+    ----------
+    {shared_parameters}
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Classes seen in `fit`, sorted.
+    n_components_ : int
+        Width of the style.
+    n_iter_ : int
+        Number of epochs run, over all fits where they continue each other.
+    history_ : dict of str to list of float
+        Losses by name, one value for each epoch.
+    prior_ : object
+        The prior of the style, bound to its width.
+    prior_match_ : dict
+        How far styles are from the prior, as in `AdversarialAutoencoder`; of held-out rows with
+        `early_stopping`, else of the training rows.
+    encoder_, decoder_, discriminator_ : nn.Module
+        Networks in eval mode.
+    net_ : AdversarialNet
+        The skorch net.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of columns seen in `fit`, if all were strings.
+
+    References
+    ----------
+    .. [1] Makhzani, Shlens, Jaitly, Goodfellow and Frey (2015), "Adversarial autoencoders",
+       section 3, https://arxiv.org/abs/1511.05644
+
+    Mescheder, Geiger and Nowozin (2018), "Which training methods for GANs do actually converge?",
+    https://arxiv.org/abs/1801.04406
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_aae import ConditionalAdversarialAutoencoder
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = ConditionalAdversarialAutoencoder(n_components=2, random_state=0).fit(X, y)
+    >>> model.transform(X).shape
+    (150, 2)
+    >>> model.sample(3, y=0, random_state=0).shape
+    (3, 4)
+    """
+
+    classes_: np.ndarray
+    _structure: ClassVar[type[Autoencoder]] = ConditionalAutoencoder
+
+    def __init__(
+        self,
+        n_components: int | str = "auto",
+        *,
+        hidden_layer_sizes: Any = "auto",
+        activation: str = "relu",
+        encoder: Any = None,
+        decoder: Any = None,
+        discriminator: Any = None,
+        image_shape: Any = None,
+        posterior: str = "deterministic",
+        prior: Any = "normal",
+        likelihood: str = "gaussian",
+        adversarial_weight: float = 0.2,
+        adversarial_loss: str = "non_saturating",
+        gradient_penalty: float = 0.1,
+        instance_noise: float = 0.0,
+        noise: float = 0.3,
+        standardize: bool = True,
+        lr: float = 1e-3,
+        discriminator_lr: float | None = None,
+        weight_decay: float = 0.0,
+        optimizer: Any = torch.optim.Adam,
+        batch_size: int | str = "auto",
+        max_iter: int | str = "auto",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        callbacks: Any = None,
+        device: Any = "auto",
+        verbose: int = 0,
+        random_state: Any = None,
+    ) -> None:
+        super().__init__(
+            n_components=n_components,
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=activation,
+            encoder=encoder,
+            decoder=decoder,
+            discriminator=discriminator,
+            image_shape=image_shape,
+            posterior=posterior,
+            prior=prior,
+            likelihood=likelihood,
+            adversarial_weight=adversarial_weight,
+            adversarial_loss=adversarial_loss,
+            gradient_penalty=gradient_penalty,
+            instance_noise=instance_noise,
+            noise=noise,
+            standardize=standardize,
+            lr=lr,
+            discriminator_lr=discriminator_lr,
+            weight_decay=weight_decay,
+            optimizer=optimizer,
+            batch_size=batch_size,
+            max_iter=max_iter,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            tol=tol,
+            warm_start=warm_start,
+            callbacks=callbacks,
+            device=device,
+            verbose=verbose,
+            random_state=random_state,
+        )
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> ConditionalAdversarialAutoencoder:
+        """Train the networks.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            At least two rows, finite.
+        y : array-like of shape (n_samples,)
+            Class of each row; at least two classes, none of them -1.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in all losses, non-negative and not all zero.
+
+        Returns
+        -------
+        self : ConditionalAdversarialAutoencoder
+            Fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or array is out of its range. The estimator is then as it was before.
+        """
+        self._fit(X, y, sample_weight, continued=self.warm_start and hasattr(self, "net_"))
+        return self
+
+    def _encode_labels(self, y: Any, X: np.ndarray, continued: bool) -> np.ndarray:
+        classes, positions = encode_labels(y, X, type(self).__name__, allow_unlabelled=False)
+        if continued:
+            return class_positions(classes[positions], self.classes_, len(positions))
+        self.classes_ = classes
+        return positions
+
+    @property
+    def _n_classes(self) -> int:
+        return len(self.classes_)
+
+    def _make_critics(self, labels: np.ndarray | None) -> tuple[Critic, ...]:
+        return (self._style_critic(self._n_classes),)
+
+    def _split(
+        self, n: int, random_state: np.random.RandomState, labels: np.ndarray | None
+    ) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Hold rows out only to stop early."""
+        return super()._split(n, random_state, labels) if self.early_stopping else (None, None)
+
+    def inverse_transform(self, Z: Any, y: Any) -> Any:
+        """Decode styles as rows of given classes.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components_)
+            Styles.
+        y : label or array-like of shape (n_samples,)
+            Class of each row, or one for all.
+
+        Returns
+        -------
+        X : ndarray or frame of shape (n_samples, n_features_in_)
+            Rows in the units of X; a frame with the names of the columns under `set_output`.
+        """
+        check_is_fitted(self)
+        styles = self._validated_codes(Z)
+        positions = class_positions(y, self.classes_, len(styles))
+        return output_frame(self, self._decode_styles(styles, positions), Z)
+
+    def _decode_styles(self, styles: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        classes = one_hot(positions, self._n_classes, styles.dtype)
+        return self._decode(np.concatenate([styles, classes], axis=1))
+
+    def reconstruct(self, X: Any, y: Any) -> Any:  # type: ignore[override]  # nothing without y
+        """Encode and decode: X without what the code has no room for, such as noise.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+        y : label or array-like of shape (n_samples,)
+            Class of each row, or one for all.
+
+        Returns
+        -------
+        X_reconstructed : ndarray or frame of shape (n_samples, n_features)
+            In the units and dtype of X; a frame under `set_output`.
+        """
+        return self.translate(X, y)
+
+    def translate(self, X: Any, y: Any) -> Any:
+        """Rows of the same style and of another class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+        y : label or array-like of shape (n_samples,)
+            The class that each row is to have, or one for all.
+
+        Returns
+        -------
+        X_translated : ndarray or frame of shape (n_samples, n_features)
+            In the units and dtype of X; a frame under `set_output`.
+        """
+        check_is_fitted(self)
+        validated = self._validated(X)
+        positions = class_positions(y, self.classes_, len(validated))
+        return output_frame(self, self._decode_styles(self._encode(validated), positions), X)
+
+    def sample(self, n_samples: int = 1, y: Any = None, random_state: Any = None) -> Any:
+        """Decode styles drawn from the prior as rows of given classes.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows, at least 1.
+        y : label or array-like of shape (n_samples,)
+            Class of each row, or one for all. It has to be given.
+        random_state : int, RandomState instance or None, default=None
+            An int gives the same rows at every call; None draws anew.
+
+        Returns
+        -------
+        X : ndarray or frame of shape (n_samples, n_features_in_)
+            Rows in the units and dtype of the training data; a frame under `set_output`.
+        """
+        check_is_fitted(self)
+        if y is None:
+            raise ValueError(
+                "sample needs y, the class of the rows to draw: one for all, or one for each. "
+                f"Known classes: {self.classes_.tolist()}."
+            )
+        styles = self._draw_styles(n_samples, local_random_state(random_state))
+        positions = class_positions(y, self.classes_, len(styles))
+        return output_frame(self, self._decode_styles(styles, positions), None)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags

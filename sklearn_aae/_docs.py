@@ -1,0 +1,130 @@
+"""The parameters that all estimators share, documented once."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TypeVar
+
+__all__ = ["document_shared_parameters"]
+
+_PARAMETERS = """
+n_components : int or "auto", default="auto"
+    Width of the code. "auto" is about the square root of n_features, from 2 to 16, and less
+    than n_features where possible.
+
+hidden_layer_sizes : tuple of int or "auto", default="auto"
+    Widths of the encoder's hidden layers; the decoder mirrors them. "auto": about twice
+    n_features, from 64 to 256, and half of that.
+
+activation : {"relu", "leaky_relu", "elu", "gelu", "silu", "tanh"}, default="relu"
+    Activation of the hidden layers of encoder and decoder.
+
+encoder, decoder, discriminator : nn.Module, callable or None, default=None
+    Networks of your own: an instance, which is copied and never trained in place, or a
+    callable ``(in_features, out_features) -> nn.Module``. None: built for the data. They work
+    on standardised rows; checked on one row before training.
+
+image_shape : tuple of three int or None, default=None
+    (channels, height, width) of images in the rows of X, which stay flattened. The built
+    networks then start and end with convolutions.
+
+posterior : {"deterministic", "gaussian", "implicit"}, default="deterministic"
+    q(z|x): one code for each row, a normal distribution around it, or a network of row and
+    noise (Makhzani et al., 2015, section 2.1). `transform` is deterministic for all three.
+
+prior : {"normal", "uniform", "mixture_of_gaussians", "swiss_roll"} or object, \
+        default="normal"
+    What the codes are matched to: a name, an object of `sklearn_aae.priors`, or any object
+    with ``sample(n_samples, generator)``. A prior with classes, such as
+    ``MixtureOfGaussians(n_classes=10)``, makes `fit` place the rows of class k, given in `y`
+    as ints from 0, on component k; rows with `y` of -1 are free.
+
+likelihood : {"gaussian", "laplace", "bernoulli", "poisson"}, default="gaussian"
+    What the decoder's output means: squared or absolute error in standardised units,
+    probabilities for X in [0, 1], or rates of counts.
+
+adversarial_weight : float, default=0.2
+    Weight of the match with the prior against the reconstruction loss, which is the share of
+    deviance left unexplained: neither depends on the units or the number of columns. 0 gives
+    a plain autoencoder.
+
+adversarial_loss : {"non_saturating", "least_squares", "hinge", "wasserstein"}, \
+        default="non_saturating"
+    Losses of discriminator and encoder.
+
+gradient_penalty : float, default=0.1
+    Weight of the zero-centred penalty on the discriminator's gradient, on codes and prior
+    (Mescheder et al., 2018).
+
+instance_noise : float, default=0.0
+    Standard deviation of noise on the discriminator's input.
+
+noise : float, default=0.3
+    Standard deviation of the noise added to the encoder's input in training, in standardised
+    units: the autoencoder learns to remove it.
+
+standardize : bool, default=True
+    Centre and scale the columns inside the estimator, so that codes, scores and reconstructions
+    do not depend on the units of X: to unit variance, values beyond five units growing
+    logarithmically; or by their range, if most columns have the same one, as pixels do.
+
+lr : float, default=1e-3
+    Learning rate of encoder and decoder, decayed over the second half of the training.
+
+discriminator_lr : float or None, default=None
+    Learning rate of the discriminator; None: twice `lr`.
+
+weight_decay : float, default=0.0
+    Weight decay, passed to the optimiser.
+
+optimizer : class, default=torch.optim.Adam
+    Optimiser class of torch.
+
+batch_size : int or "auto", default="auto"
+    Rows in a step; "auto": an eighth of the rows, from 32 to 256.
+
+max_iter : int or "auto", default="auto"
+    Number of epochs; "auto": as many as make 100 steps for the square root of n_features, but
+    not more than 2,500 steps or 60 epochs, and not fewer than 300 steps. From 4 to 600.
+
+early_stopping : bool, default=False
+    Stop when the reconstruction of held-out rows and the match of their codes with the prior
+    get no better, and go back to the best weights.
+
+validation_fraction : float, default=0.1
+    Share of rows that are not trained on, in (0, 1): for `early_stopping`, `p_values` and
+    `prior_match_`. At most 10,000 rows; none of fewer than 20 unless `early_stopping` asks for
+    them; none with `X_val`, which takes their place, and in `partial_fit`.
+
+n_iter_no_change : int, default=10
+    Epochs without improvement after which to stop. Only with `early_stopping`.
+
+tol : float, default=1e-4
+    Improvement that counts. Only with `early_stopping`.
+
+warm_start : bool, default=False
+    Whether `fit` goes on from the last fit's networks and scaling.
+
+callbacks : list of skorch callbacks or None, default=None
+    Run besides the estimator's own, with the net `net_`.
+
+device : str or torch.device, default="auto"
+    Where to train; "auto": a GPU if there is one.
+
+verbose : int, default=0
+    1 shows the progress of training.
+
+random_state : int, RandomState instance or None, default=None
+    Seed of weights, noise, batches and draws. An int gives the same model at every fit, to the
+    bit, on one machine with the same versions, device and number of threads. Global random
+    generators are neither used nor changed.
+"""
+
+_Class = TypeVar("_Class", bound=type)
+
+
+def document_shared_parameters(cls: _Class) -> _Class:
+    """Put the shared parameters into a class's docstring, at the mark ``{shared_parameters}``."""
+    doc = inspect.cleandoc(cls.__doc__ or "")
+    cls.__doc__ = doc.replace("{shared_parameters}", _PARAMETERS.strip())
+    return cls

@@ -1,0 +1,112 @@
+"""Labels of rows: classes as ints from 0, unlabelled rows as -1, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+__all__ = ["class_positions", "class_probabilities", "encode_labels", "one_hot"]
+
+
+def encode_labels(
+    y: Any, X: np.ndarray, estimator_name: str, *, allow_unlabelled: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Classes of y, sorted, and the position of each row's class among them, -1 for unlabelled.
+
+    Raises
+    ------
+    ValueError
+        If y is missing, of another length than X, holds NaN or no discrete classes, fewer than
+        two of them, or marks unlabelled rows among labels that are not numbers.
+    """
+    if y is None:
+        raise ValueError(
+            f"{estimator_name} requires y to be passed, but the target y is None. Pass the class "
+            "of each row" + (", -1 for unlabelled ones." if allow_unlabelled else ".")
+        )
+    labels = column_or_1d(y, warn=True)
+    assert_all_finite(labels, input_name="y")
+    check_consistent_length(X, labels)
+    if labels.dtype.kind in "OUS" and any(label in (-1, "-1") for label in labels.tolist()):
+        raise ValueError(
+            "y holds -1 among labels that are not numbers. Encode the labels as ints first, for "
+            "example with sklearn.preprocessing.LabelEncoder on the labelled rows, and then mark "
+            "unlabelled rows with -1."
+        )
+    check_classification_targets(labels)
+    unlabelled = labels == -1 if labels.dtype.kind in "if" else np.zeros(len(labels), dtype=bool)
+    if unlabelled.any() and not allow_unlabelled:
+        raise ValueError(
+            f"y: {int(unlabelled.sum())} rows have the label -1, which stands for unlabelled; "
+            f"{estimator_name} needs the class of every row. Leave these rows out, or encode the "
+            "labels as ints from 0 if -1 is a class."
+        )
+    if unlabelled.all():
+        raise ValueError(
+            f"y holds no label: all {len(labels)} rows are -1, unlabelled. {estimator_name} needs "
+            "labelled rows of at least two classes."
+        )
+    classes = np.unique(labels[~unlabelled])
+    if len(classes) < 2:
+        raise ValueError(
+            f"{estimator_name} needs labelled rows of at least two classes, but y contains only "
+            f"one class: {classes[0]!r}."
+        )
+    positions = np.full(len(labels), -1)
+    positions[~unlabelled] = np.searchsorted(classes, labels[~unlabelled])
+    return classes, positions
+
+
+def class_positions(y: Any, classes: np.ndarray, n_samples: int) -> np.ndarray:
+    """Positions among `classes` of the labels y: one for all rows, or one for each.
+
+    Raises
+    ------
+    ValueError
+        If a label is not among the classes, or there are neither one nor n_samples of them.
+    """
+    labels = np.asarray(y)
+    if labels.ndim == 0:
+        labels = np.full(n_samples, labels[()])
+    if labels.shape != (n_samples,):
+        raise ValueError(
+            f"y must be one class or have shape (n_samples,) = ({n_samples},), got {labels.shape}."
+        )
+    known = np.isin(labels, classes)
+    if not known.all():
+        raise ValueError(
+            f"y holds classes that fit has not seen: {np.unique(labels[~known])[:5].tolist()}. "
+            f"Known classes: {classes.tolist()}."
+        )
+    return np.searchsorted(classes, labels)
+
+
+def class_probabilities(class_prior: Any, positions: np.ndarray, n_classes: int) -> np.ndarray:
+    """Probability of each class (n_classes,) that the parameter `class_prior` stands for.
+
+    Raises
+    ------
+    ValueError
+        If an array has the wrong shape, a negative value, or another sum than 1.
+    """
+    counts = np.bincount(positions[positions >= 0], minlength=n_classes)
+    if isinstance(class_prior, str):
+        all_labelled = counts.sum() == len(positions)
+        if class_prior == "empirical" or (class_prior == "auto" and all_labelled):
+            return counts / counts.sum()
+        return np.full(n_classes, 1 / n_classes)
+    p = np.asarray(class_prior, dtype=float)
+    if p.shape != (n_classes,) or not (p >= 0).all() or abs(p.sum() - 1) > 1e-6:
+        raise ValueError(
+            f"class_prior must be {n_classes} non-negative numbers with sum 1, one for each class "
+            f'in sorted order, or "auto", "uniform" or "empirical", got {class_prior!r}.'
+        )
+    return p / p.sum()
+
+
+def one_hot(positions: np.ndarray, n_classes: int, dtype: Any) -> np.ndarray:
+    """Rows of the identity matrix, (n_samples, n_classes)."""
+    return np.eye(n_classes, dtype=dtype)[positions]
