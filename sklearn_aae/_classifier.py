@@ -100,6 +100,8 @@ class AdversarialAutoencoderClassifier(
 
     Notes
     -----
+    Where y holds -1 and 1 and nothing else, these are two classes in their usual coding.
+
     Labels that are not numbers can be used where all rows are labelled. Otherwise encode them first
     (`sklearn.preprocessing.LabelEncoder` on the labelled rows) and mark the other rows with -1.
 
@@ -348,15 +350,15 @@ class AdversarialAutoencoderClassifier(
         p = self.predict_proba(X)
         return self.classes_[p.argmax(axis=1)]
 
-    def inverse_transform(self, Z: Any, y: Any) -> Any:
+    def inverse_transform(self, Z: Any, y: Any = None) -> Any:
         """Decode styles as rows of given classes.
 
         Parameters
         ----------
         Z : array-like of shape (n_samples, n_components_)
             Styles.
-        y : label or array-like of shape (n_samples,)
-            Class of each row, or one for all.
+        y : label, array-like of shape (n_samples,) or None, default=None
+            Class of each row, or one for all; None: all classes, by their shares `class_prior_`.
 
         Returns
         -------
@@ -365,6 +367,9 @@ class AdversarialAutoencoderClassifier(
         """
         check_is_fitted(self)
         styles = self._validated_codes(Z)
+        if y is None:
+            classes = np.tile(self.class_prior_.astype(styles.dtype), (len(styles), 1))
+            return output_frame(self, self._decode(np.concatenate([styles, classes], axis=1)), Z)
         positions = class_positions(y, self.classes_, len(styles))
         return output_frame(self, self._decode_styles(styles, positions), Z)
 

@@ -39,7 +39,7 @@ class AdversarialAutoencoderClusterer(
     Parameters
     ----------
     n_clusters : int, default=8
-        Number of clusters, at least 2. More of them than the groups that you expect are safer than
+        Number of clusters. More of them than the groups that you expect are safer than
         fewer: a group may take several.
 
     {shared_parameters}
@@ -121,7 +121,7 @@ class AdversarialAutoencoderClusterer(
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseAdversarialAutoencoder._parameter_constraints,
-        "n_clusters": [Interval(numbers.Integral, 2, None, closed="left")],
+        "n_clusters": [Interval(numbers.Integral, 1, None, closed="left")],
         "category_weight": [Interval(numbers.Real, 0, None, closed="neither")],
         "virtual_adversarial_weight": [Interval(numbers.Real, 0, None, closed="left")],
         "virtual_adversarial_radius": [Interval(numbers.Real, 0, None, closed="neither")],
@@ -268,7 +268,7 @@ class AdversarialAutoencoderClusterer(
 
     def _make_terms(self) -> tuple[Any, ...]:
         terms: list[Any] = []
-        if self.separation_weight > 0:
+        if self.separation_weight > 0 and self.n_clusters > 1:
             terms.append(Separation(float(self.separation_weight), float(self.separation_distance)))
         if self.virtual_adversarial_weight > 0:
             terms.append(
@@ -296,7 +296,7 @@ class AdversarialAutoencoderClusterer(
         n = len(self.cluster_centers_)
         self.labels_ = self._probabilities(X).argmax(axis=1)
         self.cluster_sizes_ = np.bincount(self.labels_, minlength=n)
-        if (self.cluster_sizes_ > 0).sum() < 2:
+        if (self.cluster_sizes_ > 0).sum() < min(2, n):
             warnings.warn(
                 f"All rows are in one of n_clusters={n} clusters. Raise category_weight (now "
                 f"{self.category_weight:g}) or max_iter, or lower virtual_adversarial_radius (now "

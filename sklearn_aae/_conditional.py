@@ -12,7 +12,7 @@ from sklearn_aae._base import BaseAdversarialAutoencoder, local_random_state
 from sklearn_aae._compat import CallbackSupportMixin, _fit_context, output_frame
 from sklearn_aae._critics import Critic
 from sklearn_aae._docs import document_shared_parameters
-from sklearn_aae._labels import class_positions, encode_labels, one_hot
+from sklearn_aae._labels import class_positions, class_probabilities, encode_labels, one_hot
 from sklearn_aae.modules import Autoencoder, ConditionalAutoencoder
 
 __all__ = ["ConditionalAdversarialAutoencoder"]
@@ -35,6 +35,8 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, BaseAdversarialAut
     ----------
     classes_ : ndarray of shape (n_classes,)
         Classes seen in `fit`, sorted.
+    class_prior_ : ndarray of shape (n_classes,)
+        Their shares.
     n_components_ : int
         Width of the style.
     n_iter_ : int
@@ -176,8 +178,10 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, BaseAdversarialAut
     def _encode_labels(self, y: Any, X: np.ndarray, continued: bool) -> np.ndarray:
         classes, positions = encode_labels(y, X, type(self).__name__, allow_unlabelled=False)
         if continued:
-            return class_positions(classes[positions], self.classes_, len(positions))
-        self.classes_ = classes
+            positions = class_positions(classes[positions], self.classes_, len(positions))
+        else:
+            self.classes_ = classes
+        self.class_prior_ = class_probabilities("empirical", positions, len(self.classes_))
         return positions
 
     @property
@@ -193,15 +197,15 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, BaseAdversarialAut
         """Hold rows out only to stop early."""
         return super()._split(n, random_state, labels) if self.early_stopping else (None, None)
 
-    def inverse_transform(self, Z: Any, y: Any) -> Any:
+    def inverse_transform(self, Z: Any, y: Any = None) -> Any:
         """Decode styles as rows of given classes.
 
         Parameters
         ----------
         Z : array-like of shape (n_samples, n_components_)
             Styles.
-        y : label or array-like of shape (n_samples,)
-            Class of each row, or one for all.
+        y : label, array-like of shape (n_samples,) or None, default=None
+            Class of each row, or one for all; None: all classes, by their shares `class_prior_`.
 
         Returns
         -------
@@ -210,6 +214,9 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, BaseAdversarialAut
         """
         check_is_fitted(self)
         styles = self._validated_codes(Z)
+        if y is None:
+            classes = np.tile(self.class_prior_.astype(styles.dtype), (len(styles), 1))
+            return output_frame(self, self._decode(np.concatenate([styles, classes], axis=1)), Z)
         positions = class_positions(y, self.classes_, len(styles))
         return output_frame(self, self._decode_styles(styles, positions), Z)
 

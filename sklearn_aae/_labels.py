@@ -38,6 +38,9 @@ def encode_labels(
         )
     check_classification_targets(labels)
     unlabelled = labels == -1 if labels.dtype.kind in "if" else np.zeros(len(labels), dtype=bool)
+    if np.array_equal(np.unique(labels), [-1, 1]):
+        # Two classes in their usual coding: from a single labelled class nothing could be learned.
+        unlabelled[:] = False
     if unlabelled.any() and not allow_unlabelled:
         raise ValueError(
             f"y: {int(unlabelled.sum())} rows have the label -1, which stands for unlabelled; "
