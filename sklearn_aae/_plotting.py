@@ -35,6 +35,7 @@ __all__ = [
     "names_of_features",
     "number_text",
     "one_axes",
+    "panel_axes",
     "percent_text",
     "point_size",
     "resolve_image_shape",
@@ -256,9 +257,11 @@ def many_axes(
     """Axes (n_rows, n_columns): new ones, those given, or a grid in the place of a single one."""
     n_rows, n_columns = shape
     if ax is None:
-        return plt.subplots(
+        figure, axes = plt.subplots(
             n_rows, n_columns, squeeze=False, figsize=size, layout="constrained", **ratios
-        )[1]
+        )
+        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.06)  # inches, twice the default
+        return axes
     if isinstance(ax, np.ndarray | list | tuple):
         given = np.asarray(ax, dtype=object)
         if given.size != n_rows * n_columns:
@@ -276,8 +279,23 @@ def many_axes(
             f"plt.subplots, or an array of {n_rows} x {n_columns} axes."
         )
     ax.set_axis_off()
-    grid = place.subgridspec(n_rows, n_columns, wspace=0.4, hspace=0.4, **ratios)
-    return grid.subplots(squeeze=False)
+    # A layout engine makes room for labels; without one there has to be some.
+    if ax.figure.get_layout_engine() is None:
+        ratios = {"wspace": 0.5, "hspace": 0.5, **ratios}
+    return place.subgridspec(n_rows, n_columns, **ratios).subplots(squeeze=False)
+
+
+def panel_axes(
+    plt: Any, ax: Any, n_panels: int, n_columns: int, panel_size: tuple[float, float]
+) -> np.ndarray:
+    """Axes (n_panels,) in rows of n_columns, or the n_panels axes given."""
+    if isinstance(ax, np.ndarray | list | tuple):
+        return many_axes(plt, ax, (n_panels, 1), (1, 1)).ravel()
+    shape = -(-n_panels // n_columns), n_columns
+    grid = many_axes(plt, ax, shape, (panel_size[0] * shape[1], panel_size[1] * shape[0])).ravel()
+    for unused in grid[n_panels:]:
+        unused.remove()
+    return grid[:n_panels]
 
 
 def merged_style(
@@ -300,7 +318,7 @@ def point_size(n: int) -> float:
 
 
 def percent_text(share: float) -> str:
-    return f"{100 * share:.0f} %"
+    return f"{100 * share:.3g} %"
 
 
 def number_text(value: float) -> str:

@@ -41,6 +41,7 @@ from sklearn_aae._plotting import (
     names_of_features,
     number_text,
     one_axes,
+    panel_axes,
     percent_text,
     point_size,
     resolve_image_shape,
@@ -83,7 +84,7 @@ class TrainingCurveDisplay:
     lines_ : dict of str to matplotlib Line2D
         Curves by name.
     figure_ : matplotlib Figure
-    axes_ : ndarray of matplotlib Axes of shape (1, n_panels)
+    axes_ : ndarray of matplotlib Axes of shape (n_panels,)
     ax_ : matplotlib Axes
         The first of `axes_`.
 
@@ -175,10 +176,11 @@ class TrainingCurveDisplay:
         """
         plt = import_pyplot("TrainingCurveDisplay.plot")
         panels = self._panels(names)
-        self.axes_ = many_axes(plt, ax, (1, len(panels)), (3.6 * len(panels), 3.2))
-        self.ax_, self.figure_ = self.axes_[0, 0], self.axes_[0, 0].figure
+        n_columns = len(panels) if len(panels) <= 3 else -(-len(panels) // 2)
+        self.axes_ = panel_axes(plt, ax, len(panels), n_columns, (3.8, 3.0))
+        self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
         self.lines_: dict[str, Any] = {}
-        for panel_ax, panel in zip(self.axes_[0], panels, strict=True):
+        for panel_ax, panel in zip(self.axes_, panels, strict=True):
             self._plot_panel(panel_ax, panel, kwargs)
         return self
 
@@ -297,7 +299,7 @@ def _prior_contours(
     first, second = dimensions
     points = draws[:, [first, second]]
     low, high = points.min(axis=0), points.max(axis=0)
-    margin = 0.1 * (high - low)
+    margin = 0.02 * (high - low)  # the border of a box must lie inside
     grid = np.linspace(low - margin, high + margin, _N_GRID, axis=1)
     cells = np.stack(np.meshgrid(*grid), axis=-1).reshape(-1, 2)
     n_slices = 1 if draws.shape[1] == 2 else 4
@@ -517,7 +519,7 @@ class LatentSpaceDisplay:
         """
         plt = import_pyplot("LatentSpaceDisplay.plot")
         groups = self._groups()
-        self.ax_ = one_axes(plt, ax, (5.6, 4.4))
+        self.ax_ = one_axes(plt, ax, (6.4, 4.6))
         self.figure_ = self.ax_.figure
         handles = self._plot_prior()
         self.scatters_: list[Any] = []
@@ -528,9 +530,7 @@ class LatentSpaceDisplay:
             style = merged_style("points", {**defaults, **values}, kwargs)
             self.scatters_.append(self.ax_.scatter(*self.codes.T, **style))
             if self.y is not None:
-                self.colorbar_ = self.figure_.colorbar(
-                    self.scatters_[0], ax=self.ax_, label="label"
-                )
+                self.colorbar_ = self.figure_.colorbar(self.scatters_[0], ax=self.ax_, label="y")
         else:
             for index, (label, rows) in enumerate(groups.items()):
                 look = {
@@ -594,13 +594,13 @@ class LatentSpaceDisplay:
         return [self.prior_]
 
     def _add_legend(self, handles: list[Any]) -> None:
-        self.legend_ = self.ax_.legend(
-            handles=handles,
-            loc="center left",
-            bbox_to_anchor=(1.0 if self.colorbar_ is None else 1.25, 0.5),
-            frameon=False,
-            markerscale=max(1.0, (30 / point_size(len(self.codes))) ** 0.5),
-        )
+        # Beside the axes, or above them where a colour bar is beside.
+        if self.colorbar_ is None:
+            place = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
+        else:
+            place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1)}
+        scale = max(1.0, (30 / point_size(len(self.codes))) ** 0.5)
+        self.legend_ = self.ax_.legend(handles=handles, frameon=False, markerscale=scale, **place)
 
 
 class ReconstructionDisplay:
@@ -810,14 +810,7 @@ class ReconstructionDisplay:
         kwargs: Mapping[str, Any],
     ) -> ReconstructionDisplay:
         n_columns = min(3, len(columns))
-        n_rows = -(-len(columns) // n_columns)
-        if ax is None or not isinstance(ax, np.ndarray | list | tuple):
-            grid = many_axes(plt, ax, (n_rows, n_columns), (3.0 * n_columns, 3.0 * n_rows))
-            for unused in grid.flat[len(columns) :]:
-                unused.remove()
-            self.axes_ = grid.ravel()[: len(columns)]
-        else:
-            self.axes_ = many_axes(plt, ax, (len(columns), 1), (1, 1)).ravel()
+        self.axes_ = panel_axes(plt, ax, len(columns), n_columns, (3.0, 3.0))
         self.ax_ = self.axes_[0]
         self.figure_ = self.ax_.figure
         defaults = {
@@ -833,12 +826,10 @@ class ReconstructionDisplay:
                 (original[0], original[0]), slope=1, color=REFERENCE, linewidth=0.8, zorder=1
             )
             self.scatters_.append(panel_ax.scatter(original, reconstructed, **style))
-            self.texts_.append(
-                panel_ax.text(
-                    0.04, 0.96, _error_text(original, reconstructed),
-                    transform=panel_ax.transAxes, va="top", fontsize="small",
-                )
-            )  # fmt: skip
+            text = _error_text(original, reconstructed)
+            corner = {"va": "top", "fontsize": "small", "transform": panel_ax.transAxes}
+            self.texts_.append(panel_ax.text(0.04, 0.97, text, **corner))
+            self.texts_[-1].set_bbox({"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1})
             panel_ax.set(
                 title=names[column],
                 xlabel="original (units of X)",
@@ -849,9 +840,9 @@ class ReconstructionDisplay:
 
 
 def _error_text(original: np.ndarray, reconstructed: np.ndarray) -> str:
-    """Error of a column in its units and, where the column varies, the variance explained."""
+    """Error of a column in its units and, where it varies, the share of variance explained."""
     squared_error = np.square(original - reconstructed).mean()
-    lines = [f"root mean square\nerror {number_text(math.sqrt(squared_error))}"]
+    lines = [f"RMSE {number_text(math.sqrt(squared_error))}"]
     variance = original.var()
     if variance > 0:
         lines.append(f"R² {number_text(1 - squared_error / variance)}")
@@ -888,8 +879,8 @@ class SampleDisplay:
         Labels of images.
     figure_ : matplotlib Figure
     axes_ : ndarray of matplotlib Axes
-        Images: (1, n_panels). Two columns: (2, 2), histograms above and to the right, None in the
-        corner. One column: (1, 1).
+        Images: (1, n_panels). Two columns: (2, 2), histograms above and to the right. One column:
+        (1, 1).
     ax_ : matplotlib Axes
         The panel of the sampled images, of the points, or of the single histogram.
 
@@ -1036,8 +1027,10 @@ class SampleDisplay:
         if self.X is not None:
             groups["data"] = as_images(self.X[: len(self.samples)], shape)
         n_columns = math.ceil(len(self.samples) ** 0.5)
-        side = max(2.4, 0.5 * n_columns)
-        self.axes_ = many_axes(plt, ax, (1, len(groups)), (len(groups) * side, side + 0.4))
+        n_rows = -(-len(self.samples) // n_columns)
+        tile = max(0.5, 2.4 / n_columns)
+        size = (len(groups) * tile * n_columns + 0.4, tile * n_rows * shape[1] / shape[2] + 0.3)
+        self.axes_ = many_axes(plt, ax, (1, len(groups)), size)
         self.ax_ = self.axes_[0, 0]
         value_range = color_range(*groups.values())
         for panel_ax, (name, images) in zip(self.axes_[0], groups.items(), strict=True):
@@ -1060,8 +1053,7 @@ class SampleDisplay:
         ratios = {"width_ratios": (4, 1), "height_ratios": (1, 4)}
         self.axes_ = many_axes(plt, ax, (2, 2), (5.2, 5.2), **ratios)
         above, corner, main, beside = self.axes_.ravel()
-        corner.remove()
-        self.axes_[0, 1] = None
+        corner.set_axis_off()
         self.ax_ = main
         if self.X is not None:
             self.scatters_.append(
@@ -1089,7 +1081,7 @@ class SampleDisplay:
         beside.set_xlabel("share (%)")
         main.spines[["top", "right"]].set_visible(False)
         above.legend(
-            handles=self.scatters_, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5)
+            handles=self.scatters_, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2
         )
 
     def _plot_histograms(
@@ -1203,7 +1195,8 @@ class TraversalDisplay:
         dimensions : sequence of int, default=None
             Dimensions of the code, from 0; None: the first ten, or the first two for the grid.
         n_steps : int, default=None
-            Steps along a dimension, at least 2; None: 15 for the grid and lines, else 9.
+            Steps along a dimension, at least 2; None: 19, but 7 for rows of
+            images.
         quantile_range : pair of float, default=(0.05, 0.95)
             Quantiles of the prior, dimension by dimension, that a walk goes from and to,
             increasing in (0, 1); found among 20,000 draws.
@@ -1243,7 +1236,8 @@ class TraversalDisplay:
         if kind not in ("auto", "rows", "manifold"):
             raise ValueError(f'kind must be "auto", "rows" or "manifold", got {kind!r}.')
         if kind == "auto":
-            kind = "manifold" if width == 2 and shape and dimensions in (None, (0, 1)) else "rows"
+            n_chosen = width if dimensions is None else len(dimensions)
+            kind = "manifold" if shape and width == n_chosen == 2 else "rows"
         n_default = 2 if kind == "manifold" else 10
         chosen = checked_dimensions(
             range(min(n_default, width)) if dimensions is None else dimensions, width
@@ -1254,7 +1248,7 @@ class TraversalDisplay:
                 f'image_shape={shape} and dimensions={chosen}. Pass both, or kind="rows".'
             )
         if n_steps is None:
-            n_steps = 9 if shape and kind == "rows" else 15
+            n_steps = 7 if shape and kind == "rows" else 19
         quantiles = np.linspace(*quantile_range, check_count(n_steps, "n_steps", 2))
         if X is None:
             start = np.median(draws, axis=0)
@@ -1328,7 +1322,7 @@ class TraversalDisplay:
         panel_ax = self.axes_[0, 0]
         canvas = montage(images, n_steps, gap)
         self.image_ = draw_montage(panel_ax, canvas, color_range(images), kwargs)
-        ticks = _some(n_steps, 5)
+        ticks = _some(n_steps, 7)
         percent = [percent_text(q) for q in self.quantiles]
         panel_ax.set_xticks(
             image_centers(n_steps, shape[2], gap)[ticks], [percent[i] for i in ticks]
@@ -1370,7 +1364,7 @@ class TraversalDisplay:
                 if i == 0:
                     panel_ax.set_title(names[column])
                 if j == 0:
-                    panel_ax.set_ylabel(f"dimension {dimension}\n(units of X)")
+                    panel_ax.set_ylabel(f"along dimension {dimension}:\ndecoded (units of X)")
                 if i + 1 == shape[0]:
                     panel_ax.set_xlabel("quantile of the prior (%)")
 
@@ -1598,7 +1592,7 @@ class OutlierScoreDisplay:
         if top is None:
             self.axes_ = many_axes(plt, ax, (1, 1), (5.2, 3.6))
         else:
-            self.axes_ = many_axes(plt, ax, (1, 2), (10.5, 3.8), width_ratios=(1, 1.2))
+            self.axes_ = many_axes(plt, ax, (1, 2), (10.5, 4.2), width_ratios=(1, 1.2))
         self.ax_ = self.axes_[0, 0]
         self.figure_ = self.ax_.figure
         self._plot_histograms(edges, kwargs)
@@ -1643,7 +1637,7 @@ class OutlierScoreDisplay:
         ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
 
     def _row_labels(self, top: ExplainedRows) -> list[str]:
-        return [f"row {row}\n{number_text(self.scores[row])}" for row in top.positions]
+        return [f"row {row}:\nscore {number_text(self.scores[row])}" for row in top.positions]
 
     def _plot_matrix(self, ax: Any, top: ExplainedRows, n_columns: int) -> None:
         shares = 100 * _shares(top.feature_scores)
@@ -1666,7 +1660,7 @@ class OutlierScoreDisplay:
         ax.set_yticks(range(len(matrix)), self._row_labels(top))
         ax.set_title("Feature scores of the rows with the lowest scores")
         self.colorbar_ = self.figure_.colorbar(
-            self.image_, ax=ax, label="share of the row's feature scores (%)"
+            self.image_, ax=ax, label="share of the row's\nfeature scores (%)"
         )
 
     def _plot_maps(self, ax: Any, top: ExplainedRows, shape: tuple[int, int, int]) -> None:
