@@ -1313,21 +1313,18 @@ class TraversalDisplay:
     ) -> None:
         n_rows, n_steps = self.decoded.shape[:2]
         manifold = self.kind == "manifold"
-        gap = 0 if manifold else GAP
         rows = self.decoded[::-1] if manifold else self.decoded  # larger values further up
         images = as_images(rows.reshape(n_rows * n_steps, -1), shape)
         tile = 0.35 if manifold else 0.6
         size = (tile * n_steps * shape[2] / shape[1] + 1.2, tile * n_rows + 1.0)
         self.axes_ = many_axes(plt, ax, (1, 1), size)
         panel_ax = self.axes_[0, 0]
-        canvas = montage(images, n_steps, gap)
+        canvas = montage(images, n_steps)
         self.image_ = draw_montage(panel_ax, canvas, color_range(images), kwargs)
         ticks = _some(n_steps, 7)
         percent = [percent_text(q) for q in self.quantiles]
-        panel_ax.set_xticks(
-            image_centers(n_steps, shape[2], gap)[ticks], [percent[i] for i in ticks]
-        )
-        row_centers = image_centers(n_rows, shape[1], gap)
+        panel_ax.set_xticks(image_centers(n_steps, shape[2])[ticks], [percent[i] for i in ticks])
+        row_centers = image_centers(n_rows, shape[1])
         if manifold:
             first, second = self.dimensions
             panel_ax.set_yticks(row_centers[::-1][ticks], [percent[i] for i in ticks])
@@ -1433,7 +1430,8 @@ class OutlierScoreDisplay:
         Of all rows, or of inliers and of outliers.
     threshold_ : matplotlib Line2D or None
     image_ : matplotlib AxesImage or None
-        Feature scores: of images a montage, of tables a matrix with a column of what is left.
+        Feature scores: of images a montage, of tables a matrix, with a last
+        column for the sum of what is not shown, written but not coloured.
     images_ : matplotlib AxesImage or None
         The images above them.
     colorbar_ : matplotlib Colorbar or None
@@ -1563,7 +1561,7 @@ class OutlierScoreDisplay:
         return cls(scores=checked, y=labels, threshold=threshold).plot(ax, **kwargs)
 
     def plot(
-        self, ax: Any = None, *, bins: Any = 40, n_columns: int = 8, **kwargs: Any
+        self, ax: Any = None, *, bins: Any = 25, n_columns: int = 8, **kwargs: Any
     ) -> OutlierScoreDisplay:
         """Draw.
 
@@ -1571,7 +1569,7 @@ class OutlierScoreDisplay:
         ----------
         ax : matplotlib Axes or array of them, default=None
             One for each panel, or one whose place they share; None: a new figure.
-        bins : int, sequence or str, default=40
+        bins : int, sequence or str, default=25
             Bins of the histograms, as for `numpy.histogram_bin_edges`; shared by both.
         n_columns : int, default=8
             Columns of tables to show feature scores of, those that add most to the rows shown;
@@ -1647,15 +1645,16 @@ class OutlierScoreDisplay:
         matrix, labels = shares[:, shown], [names[column] for column in shown]
         n_others = len(order) - len(shown)
         if n_others:
-            others = shares[:, order[n_columns:]].sum(axis=1, keepdims=True)
-            matrix = np.hstack([matrix, others])
+            # A sum of many columns has no colour, which it would take from the others.
+            others = shares[:, order[n_columns:]].sum(axis=1)
+            matrix = np.column_stack([matrix, np.full(len(matrix), np.nan)])
             labels.append(f"{n_others} others")
+            for i, share in enumerate(others):
+                ax.text(len(shown), i, f"{share:.0f}", ha="center", va="center")
         self.image_ = ax.imshow(matrix, cmap="cividis", vmin=0, aspect="auto")
-        for (i, j), share in np.ndenumerate(matrix):
-            dark = share < 0.5 * self.image_.norm.vmax
-            ax.text(
-                j, i, f"{share:.0f}", ha="center", va="center", color="white" if dark else "black"
-            )
+        for (i, j), share in np.ndenumerate(matrix[:, : len(shown)]):
+            color = "white" if share < 0.5 * self.image_.norm.vmax else "black"
+            ax.text(j, i, f"{share:.0f}", ha="center", va="center", color=color)
         ax.set_xticks(range(len(labels)), labels, rotation=40, ha="right", rotation_mode="anchor")
         ax.set_yticks(range(len(matrix)), self._row_labels(top))
         ax.set_title("Feature scores of the rows with the lowest scores")

@@ -24,10 +24,9 @@ X, _ = load_digits(return_X_y=True)
 X_train, X_test = train_test_split(X, random_state=0)
 model = AdversarialAutoencoder(n_components=8, random_state=0).fit(X_train)
 
-digits = ReconstructionDisplay.from_estimator(model, X_test, image_shape=(8, 8), cmap="gray_r")
-SampleDisplay.from_estimator(
-    model, X_test, image_shape=(8, 8), random_state=0, cmap="gray_r", vmin=0, vmax=16
-)
+look = {"image_shape": (8, 8), "cmap": "gray_r", "vmin": 0, "vmax": 16}
+digits = ReconstructionDisplay.from_estimator(model, X_test, **look)
+SampleDisplay.from_estimator(model, X_test, random_state=0, **look)
 plt.show()
 left = digits.mean_squared_error / X_test.var(axis=0).mean()
 print(f"Eight numbers keep {1 - left:.0%} of the variance of test images.")
@@ -48,7 +47,5 @@ table = SampleDisplay.from_estimator(
 )
 plt.show()
 in_data, in_samples = (np.corrcoef(rows[:, [0, 6]].T)[0, 1] for rows in (table.X, table.samples))
-print(
-    f"Correlation of alcohol and flavanoids: {in_data:.2f} in the data, {in_samples:.2f} in samples."
-)
+print(f"Correlation of alcohol and flavanoids: {in_data:.2f}, in samples {in_samples:.2f}.")
 assert abs(in_data - in_samples) < 0.25

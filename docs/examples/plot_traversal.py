@@ -20,7 +20,9 @@ from sklearn_aae.displays import TraversalDisplay
 
 X, _ = load_digits(return_X_y=True)
 model = AdversarialAutoencoder(n_components=2, max_iter=40, random_state=0).fit(X)
-manifold = TraversalDisplay.from_estimator(model, image_shape=(8, 8), cmap="gray_r")
+manifold = TraversalDisplay.from_estimator(
+    model, image_shape=(8, 8), cmap="gray_r", vmin=0, vmax=16
+)
 plt.show()
 
 images = manifold.decoded
