@@ -257,17 +257,18 @@ class PriorContours(NamedTuple):
 
     Attributes
     ----------
-    grid : ndarray of shape (2, n_points)
+    x, y : ndarrays of shape (n_x,) and (n_y,)
         Coordinates along the first and the second of the dimensions.
-    density : ndarray of shape (n_points, n_points)
-        Relative to the largest value; rows follow the second dimension.
+    density : ndarray of shape (n_y, n_x)
+        Relative to the largest value.
     levels : ndarray of shape (n_levels,)
         Increasing densities.
     masses : ndarray of shape (n_levels,)
         Share of the prior where the density is at least that.
     """
 
-    grid: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
     density: np.ndarray
     levels: np.ndarray
     masses: np.ndarray
@@ -319,7 +320,17 @@ def _prior_contours(
     levels = np.minimum(np.quantile(at_draws, 1 - np.array(_PRIOR_MASSES)), 1 - 1e-6)
     levels = np.unique(levels)
     masses = (at_draws >= levels[:, None]).mean(axis=1)
-    return PriorContours(grid, slices[0].reshape(_N_GRID, _N_GRID), levels, masses)
+    density = slices[0].reshape(_N_GRID, _N_GRID)
+    # Around the lowest level there is nothing to draw.
+    inside = density >= levels[0]
+    rows, columns = _around(inside.any(axis=1)), _around(inside.any(axis=0))
+    return PriorContours(grid[0, columns], grid[1, rows], density[rows, columns], levels, masses)
+
+
+def _around(mask: np.ndarray) -> slice:
+    """From the first True to the last, and one more at either end."""
+    positions = np.flatnonzero(mask)
+    return slice(max(positions[0] - 1, 0), positions[-1] + 2)
 
 
 def _log_slice(
@@ -569,7 +580,8 @@ class LatentSpaceDisplay:
         contours = self.prior_contours
         if contours is not None:
             self.prior_ = self.ax_.contour(
-                *contours.grid,
+                contours.x,
+                contours.y,
                 contours.density,
                 levels=contours.levels,
                 colors=REFERENCE,
@@ -789,7 +801,7 @@ class ReconstructionDisplay:
     ) -> ReconstructionDisplay:
         images = as_images(np.concatenate([self.X[:n], self.X_reconstructed[:n]]), shape)
         errors = np.square(self.X[:n] - self.X_reconstructed[:n]).mean(axis=1)
-        self.axes_ = many_axes(plt, ax, (1, 1), (0.8 * n + 1.6, 2.6))
+        self.axes_ = many_axes(plt, ax, (1, 1), (0.8 * n + 1.6, 2.4))
         self.ax_ = self.axes_[0, 0]
         self.figure_ = self.ax_.figure
         self.image_ = draw_montage(self.ax_, montage(images, n), color_range(images), kwargs)
@@ -1635,7 +1647,7 @@ class OutlierScoreDisplay:
         ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
 
     def _row_labels(self, top: ExplainedRows) -> list[str]:
-        return [f"row {row}:\nscore {number_text(self.scores[row])}" for row in top.positions]
+        return [f"row {row}\n{number_text(self.scores[row])}" for row in top.positions]
 
     def _plot_matrix(self, ax: Any, top: ExplainedRows, n_columns: int) -> None:
         shares = 100 * _shares(top.feature_scores)
@@ -1657,7 +1669,9 @@ class OutlierScoreDisplay:
             ax.text(j, i, f"{share:.0f}", ha="center", va="center", color=color)
         ax.set_xticks(range(len(labels)), labels, rotation=40, ha="right", rotation_mode="anchor")
         ax.set_yticks(range(len(matrix)), self._row_labels(top))
-        ax.set_title("Feature scores of the rows with the lowest scores")
+        ax.set(
+            title="Feature scores of the rows with the lowest scores", ylabel="row and its score"
+        )
         self.colorbar_ = self.figure_.colorbar(
             self.image_, ax=ax, label="share of the row's\nfeature scores (%)"
         )
@@ -1683,7 +1697,7 @@ class OutlierScoreDisplay:
         ax.set(xlim=(-0.5, right), ylim=(below + height, -0.5))
         ax.set_xticks(image_centers(n, width), self._row_labels(top))
         ax.set_yticks(image_centers(2, height), ["image", "feature score"])
-        ax.set_title("Images with the lowest scores")
+        ax.set(title="Images with the lowest scores", xlabel="row and its score")
         self.colorbar_ = self.figure_.colorbar(
             self.image_, ax=ax, label="share of the row's\nfeature scores (%)"
         )

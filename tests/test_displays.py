@@ -264,11 +264,11 @@ def test_a_montage_holds_every_image_and_nothing_else():
 
 def test_colour_images_are_drawn_in_their_colours():
     X = np.zeros((2, 3 * 2 * 2))
-    X[0, :4] = 1  # red, channels first
+    X[0, :4] = 0.5  # dark red, channels first
     display = ReconstructionDisplay.from_predictions(X, X, image_shape=(3, 2, 2))
     canvas = np.asarray(display.image_.get_array())
     assert canvas.shape == (5, 5, 4)
-    np.testing.assert_array_equal(canvas[:2, :2], np.full((2, 2, 4), [1, 0, 0, 1]))
+    np.testing.assert_array_equal(canvas[:2, :2], np.full((2, 2, 4), [0.5, 0, 0, 1]))
     assert (canvas[2, :, 3] == 0).all()  # the gap is clear
 
 
@@ -383,7 +383,7 @@ def test_contours_of_the_normal_prior_are_its_circles(model, digits):
     # The region with a share m of a normal plane ends where the density is 1 - m of its top.
     np.testing.assert_allclose(contours.levels, 1 - contours.masses, atol=0.02)
     np.testing.assert_allclose(contours.masses, [0.99, 0.9, 0.5], atol=1e-3)
-    x, y = np.meshgrid(*contours.grid)
+    x, y = np.meshgrid(contours.x, contours.y)
     np.testing.assert_allclose(contours.density, np.exp(-(x**2 + y**2) / 2), atol=1e-3)
 
 
@@ -404,12 +404,9 @@ def test_contours_hold_the_share_of_draws_they_say(prior, dimensions):
     contours = display.prior_contours
     assert (np.diff(contours.levels) > 0).all()
     draws = prior.sample(4000, torch.Generator().manual_seed(1)).numpy()[:, list(dimensions)]
-    first, second = contours.grid
-    nearest = [
-        np.abs(axis[:, None] - column).argmin(axis=0)
-        for axis, column in zip((second, first), draws[:, ::-1].T, strict=True)
-    ]
-    density = contours.density[tuple(nearest)]
+    column = np.abs(contours.x[:, None] - draws[:, 0]).argmin(axis=0)
+    row = np.abs(contours.y[:, None] - draws[:, 1]).argmin(axis=0)
+    density = contours.density[row, column]
     for level, mass in zip(contours.levels, contours.masses, strict=True):
         assert (density >= level).mean() == pytest.approx(mass, abs=0.04)
 
@@ -692,7 +689,7 @@ def test_top_rows_with_their_feature_scores(table_model, frame):
     np.testing.assert_allclose(display.image_.get_array(), shares[:, order])
     ax = display.axes_[0, 1]
     assert [label.get_text() for label in ax.get_xticklabels()] == [NAMES[i] for i in order]
-    assert [label.get_text().split(":")[0] for label in ax.get_yticklabels()] == [
+    assert [label.get_text().split("\n")[0] for label in ax.get_yticklabels()] == [
         f"row {row}" for row in lowest
     ]
 
