@@ -2,13 +2,13 @@
 Codes that follow the prior you chose
 =====================================
 
-The same digits with two kinds of prior: a normal distribution, and a ring of ten ellipses on which
-labels place the classes. The contours are the regions with 50, 90 and 99 % of the prior.
+The same digits with two kinds of prior: a normal distribution, and a ring of ten ellipses onto
+which labels draw the classes. The contours are the regions with 50, 90 and 99 % of the prior.
 """
 
 # %%
 # Two numbers for an image of 64 pixels. Without labels the classes lie where the networks put them;
-# labels draw them apart and onto ellipses, if not yet, after 40 epochs, each onto that of its number.
+# labels draw them onto the ellipses. After 40 epochs not all have reached the one of their number.
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
