@@ -5,10 +5,10 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sklearn_aae import callbacks, metrics, modules, priors
+    from sklearn_aae import callbacks, displays, metrics, modules, priors
     from sklearn_aae._autoencoder import AdversarialAutoencoder
 
-__all__ = ["AdversarialAutoencoder", "callbacks", "metrics", "modules", "priors"]
+__all__ = ["AdversarialAutoencoder", "callbacks", "displays", "metrics", "modules", "priors"]
 
 __version__ = _version("sklearn-aae")
 

@@ -12,9 +12,9 @@ import sklearn_aae
 PACKAGE = Path(sklearn_aae.__file__).parent
 
 LAYERS = [
-    {"_compat", "_scaling"},
+    {"_compat", "_plotting", "_scaling"},
     {"_density", "_inference", "_likelihoods", "metrics", "modules", "priors"},
-    {"_critics"},
+    {"_critics", "displays"},
     {"_build", "_net"},
     {"callbacks"},
     {"_base"},
@@ -82,6 +82,7 @@ def test_public_names():
     assert sorted(sklearn_aae.__all__) == [
         "AdversarialAutoencoder",
         "callbacks",
+        "displays",
         "metrics",
         "modules",
         "priors",
