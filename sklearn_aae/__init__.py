@@ -5,7 +5,7 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sklearn_aae import callbacks, metrics, modules, priors
+    from sklearn_aae import callbacks, displays, metrics, modules, priors
     from sklearn_aae._autoencoder import AdversarialAutoencoder
     from sklearn_aae._classifier import AdversarialAutoencoderClassifier
     from sklearn_aae._clusterer import AdversarialAutoencoderClusterer
@@ -17,6 +17,7 @@ __all__ = [
     "AdversarialAutoencoderClusterer",
     "ConditionalAdversarialAutoencoder",
     "callbacks",
+    "displays",
     "metrics",
     "modules",
     "priors",

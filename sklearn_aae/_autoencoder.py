@@ -75,7 +75,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         Number of epochs run, over all fits where they continue each other.
     history_ : dict of str to list of float
         Losses by name, one value for each epoch. With `early_stopping` or `X_val` also the
-        reconstruction loss and prior match of held-out rows.
+        reconstruction loss and prior match of held-out rows; NaN for epochs that held none out.
     offset_ : float
         ``decision_function = score_samples - offset_``.
     prior_ : object

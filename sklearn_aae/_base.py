@@ -503,7 +503,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             if name not in hidden and not name.endswith(("_best", "_batch_count"))
         ]
         self.history_ = {
-            name: [float(row[name]) for row in complete if name in row] for name in names
+            name: [float(row.get(name, math.nan)) for row in complete] for name in names
         }
         self.n_iter_ = len(complete)
 

@@ -12,9 +12,9 @@ import sklearn_aae
 PACKAGE = Path(sklearn_aae.__file__).parent
 
 LAYERS = [
-    {"_compat", "_docs", "_labels", "_scaling"},
+    {"_compat", "_docs", "_labels", "_plotting", "_scaling"},
     {"_density", "_inference", "_likelihoods", "metrics", "modules", "priors"},
-    {"_critics"},
+    {"_critics", "displays"},
     {"_build", "_terms"},
     {"_net"},
     {"callbacks"},
@@ -83,6 +83,7 @@ def test_public_names():
     assert sorted(sklearn_aae.__all__) == [
         "AdversarialAutoencoder",
         "callbacks",
+        "displays",
         "metrics",
         "modules",
         "priors",
