@@ -125,6 +125,8 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
     (3, 4)
     """
 
+    _thorough: ClassVar[bool] = False  # a network that trains on learns the outliers too
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseAdversarialAutoencoder._parameter_constraints,
         "score_method": [

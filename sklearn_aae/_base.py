@@ -71,6 +71,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
 
     net_: AdversarialNet
     _structure: ClassVar[type[Autoencoder]] = Autoencoder
+    _thorough: ClassVar[bool] = True  # what max_iter="auto" spends
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [StrOptions({"auto"}), Interval(numbers.Integral, 1, None, closed="left")],
@@ -421,7 +422,9 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         single_pass = n_epochs is not None
         net.batch_size = resolve_batch_size(self.batch_size, len(rows))
         if n_epochs is None:
-            n_epochs = resolve_max_iter(self.max_iter, len(rows), net.batch_size, X.shape[1])
+            n_epochs = resolve_max_iter(
+                self.max_iter, len(rows), net.batch_size, X.shape[1], thorough=self._thorough
+            )
         context = self._init_callback_context(max_subtasks=n_epochs)
         told: dict[str, Any] = {"X": X, "y": None, "metadata": {}}
         context.call_on_fit_task_begin(estimator=self, **told)

@@ -40,6 +40,11 @@ _STEPS_PER_ROOT = 100
 _MIN_STEPS, _MAX_STEPS = 300, 2500
 _MAX_EPOCHS_FOR_ROOT = 60
 _MIN_EPOCHS, _MAX_EPOCHS = 4, 600
+
+# Where no outlier has to stay unlearned, training goes on until the game has settled: the class of
+# digits could be read from 58 % of the styles after 540 steps, and from 9 % after 2,700.
+_THOROUGH_STEPS = 3000
+_MAX_THOROUGH_EPOCHS = 300
 _MIN_BATCH_SIZE, _MAX_BATCH_SIZE = 32, 256
 
 _MIN_WIDTH, _MAX_WIDTH = 64, 256
@@ -70,11 +75,20 @@ def resolve_batch_size(batch_size: int | str, n_samples: int) -> int:
     return min(int(batch_size), n_samples)
 
 
-def resolve_max_iter(max_iter: int | str, n_samples: int, batch_size: int, n_features: int) -> int:
+def resolve_max_iter(
+    max_iter: int | str,
+    n_samples: int,
+    batch_size: int,
+    n_features: int,
+    *,
+    thorough: bool = False,
+) -> int:
     """Number of epochs; "auto" turns a budget of gradient steps into epochs."""
     if max_iter != "auto":
         return int(max_iter)
     n_batches = -(-n_samples // batch_size)
+    if thorough:
+        return min(max(-(-_THOROUGH_STEPS // n_batches), _MIN_EPOCHS), _MAX_THOROUGH_EPOCHS)
     wanted = round(_STEPS_PER_ROOT * math.sqrt(n_features))
     n_steps = max(min(wanted, _MAX_STEPS, _MAX_EPOCHS_FOR_ROOT * n_batches), _MIN_STEPS)
     return min(max(-(-n_steps // n_batches), _MIN_EPOCHS), _MAX_EPOCHS)

@@ -95,7 +95,7 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, BaseAdversarialAut
         likelihood: str = "gaussian",
         adversarial_weight: float = 0.2,
         adversarial_loss: str = "non_saturating",
-        gradient_penalty: float = 0.1,
+        gradient_penalty: float = 0.01,
         instance_noise: float = 0.0,
         noise: float = 0.3,
         standardize: bool = True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import TypeVar
 
 __all__ = ["document_shared_parameters"]
@@ -84,8 +85,11 @@ batch_size : int or "auto", default="auto"
     Rows in a step; "auto": an eighth of the rows, from 32 to 256.
 
 max_iter : int or "auto", default="auto"
-    Number of epochs; "auto": as many as make 100 steps for the square root of n_features, but
-    not more than 2,500 steps or 60 epochs, and not fewer than 300 steps. From 4 to 600.
+    Number of epochs; "auto" turns a budget of gradient steps into epochs. In
+    `AdversarialAutoencoder` it is 100 steps for the square root of n_features, but not more than
+    2,500 steps or 60 epochs, not fewer than 300 steps, and from 4 to 600 epochs: brief training
+    keeps outliers out of the model, and more epochs give better codes and reconstructions. In the
+    other estimators it is 3,000 steps, from 4 to 300 epochs.
 
 early_stopping : bool, default=False
     Stop when the reconstruction of held-out rows and the match of their codes with the prior
@@ -124,7 +128,16 @@ _Class = TypeVar("_Class", bound=type)
 
 
 def document_shared_parameters(cls: _Class) -> _Class:
-    """Put the shared parameters into a class's docstring, at the mark ``{shared_parameters}``."""
+    """Put the shared parameters into a class's docstring, at the mark ``{shared_parameters}``.
+
+    Defaults that are numbers may differ between classes, and are those of the class's signature.
+    """
+    parameters = _PARAMETERS.strip()
+    for name, parameter in inspect.signature(cls).parameters.items():
+        if type(parameter.default) in (int, float):
+            pattern = rf"^({name} : .*default=)\S+$"
+            replacement = rf"\g<1>{parameter.default!r}"
+            parameters = re.sub(pattern, replacement, parameters, flags=re.MULTILINE)
     doc = inspect.cleandoc(cls.__doc__ or "")
-    cls.__doc__ = doc.replace("{shared_parameters}", _PARAMETERS.strip())
+    cls.__doc__ = doc.replace("{shared_parameters}", parameters)
     return cls
