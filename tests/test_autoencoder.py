@@ -674,9 +674,9 @@ def test_a_callback_that_raises_leaves_the_estimator_unfitted(X):
 
 
 def documented_defaults(cls):
-    parameters = cls.__doc__.split("Parameters\n")[1].split("Attributes\n")[0]
-    joined = re.sub(r"\\\n\s*", "", parameters)
-    for names, default in re.findall(r"^    (\w[\w, ]*) : .*default=(.+)$", joined, re.MULTILINE):
+    doc = inspect.cleandoc(cls.__doc__)
+    parameters = doc.split("Parameters\n")[1].split("Attributes\n")[0]
+    for names, default in re.findall(r"^(\w[\w, ]*) : .*default=(.+)$", parameters, re.MULTILINE):
         for name in names.split(", "):
             yield name, default
 

@@ -82,6 +82,9 @@ def test_private_names_of_scikit_learn_enter_in_one_place(name):
 def test_public_names():
     assert sorted(sklearn_aae.__all__) == [
         "AdversarialAutoencoder",
+        "AdversarialAutoencoderClassifier",
+        "AdversarialAutoencoderClusterer",
+        "ConditionalAdversarialAutoencoder",
         "callbacks",
         "displays",
         "metrics",
