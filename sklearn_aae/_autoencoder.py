@@ -31,6 +31,7 @@ from sklearn_aae._density import (
 from sklearn_aae._docs import document_shared_parameters
 from sklearn_aae._inference import in_dtype
 from sklearn_aae._scaling import squashed
+from sklearn_aae._terms import Placement
 from sklearn_aae.modules import Autoencoder
 from sklearn_aae.priors import has_classes, straight_path
 
@@ -298,6 +299,12 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
     def _make_critics(self, labels: np.ndarray | None) -> tuple[Critic, ...]:
         # One more class stands for unlabelled rows.
         return (self._style_critic(0 if labels is None else self.prior_.n_classes + 1),)
+
+    def _make_terms(self, labels: np.ndarray | None) -> tuple[Any, ...]:
+        weight = float(self.adversarial_weight)
+        if labels is None or weight == 0 or not hasattr(self.prior_, "component_log_prob"):
+            return ()
+        return (Placement(weight, self.prior_),)
 
     def _check_parameters(self) -> None:
         """What only shows once the prior is bound, before any training."""

@@ -255,7 +255,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         """What is compared with what."""
         return (self._style_critic(),)
 
-    def _make_terms(self) -> tuple[Any, ...]:
+    def _make_terms(self, labels: np.ndarray | None) -> tuple[Any, ...]:
         """What else the autoencoder minimises."""
         return ()
 
@@ -338,7 +338,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             optimizer_options={"weight_decay": self.weight_decay} if self.weight_decay else {},
             device=str(device),
             seed=seed,
-            terms=self._make_terms(),
+            terms=self._make_terms(labels),
             verbose=0,
         ).initialize()
 
@@ -352,7 +352,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         net.lr, net.discriminator_lr = float(self.lr), self._discriminator_lr()
         net.noise = float(self.noise)
         net.game.critics = self._make_critics(labels)
-        net.terms = self._make_terms()
+        net.terms = self._make_terms(labels)
 
     def _style_critic(self, n_classes: int = 0) -> Critic:
         """The critic of the codes, or of their style part, which sees n_classes classes."""

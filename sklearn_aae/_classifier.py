@@ -269,7 +269,7 @@ class AdversarialAutoencoderClassifier(
         )
         return self._style_critic(), categories
 
-    def _make_terms(self) -> tuple[Any, ...]:
+    def _make_terms(self, labels: np.ndarray | None) -> tuple[Any, ...]:
         terms: list[Any] = [Classification(float(self.classification_weight))]
         if self.virtual_adversarial_weight > 0:
             terms.append(

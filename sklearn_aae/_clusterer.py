@@ -266,7 +266,7 @@ class AdversarialAutoencoderClusterer(
         )
         return self._style_critic(), clusters
 
-    def _make_terms(self) -> tuple[Any, ...]:
+    def _make_terms(self, labels: np.ndarray | None) -> tuple[Any, ...]:
         terms: list[Any] = []
         if self.separation_weight > 0 and self.n_clusters > 1:
             terms.append(Separation(float(self.separation_weight), float(self.separation_distance)))

@@ -10,7 +10,14 @@ from torch import Tensor
 
 from sklearn_aae._critics import weighted_mean
 
-__all__ = ["Batch", "Classification", "Separation", "VirtualAdversarial", "cross_entropy"]
+__all__ = [
+    "Batch",
+    "Classification",
+    "Placement",
+    "Separation",
+    "VirtualAdversarial",
+    "cross_entropy",
+]
 
 
 class Batch(NamedTuple):
@@ -53,6 +60,35 @@ class Classification:
         q = codes[:, autoencoder.n_components :]
         y = torch.nn.functional.one_hot(targets["y"], q.shape[1]).to(q.dtype)
         return weighted_mean(cross_entropy(y, q), targets.get("sample_weight"))
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How surely the codes of labelled rows lie on the component of their class.
+
+    The cross-entropy of the component given the code, p(y|z), which the prior knows. The critic
+    that sees the labels wants the same in the end, but alone it sorts classes slowly.
+
+    Parameters
+    ----------
+    weight : float
+        Factor in the autoencoder's objective.
+    prior : object
+        With ``component_log_prob(z)``, tensor (n, n_classes).
+    """
+
+    weight: float
+    prior: Any
+    name: str = "placement"
+
+    def __call__(self, net: Any, batch: Batch) -> Tensor:
+        """Mean over the labelled rows of the batch in nats, 0 if there are none."""
+        y = batch.targets["y"]
+        p = self.prior.component_log_prob(batch.codes).log_softmax(dim=1)
+        own = -p.gather(1, y.clamp(min=0)[:, None]).squeeze(1)
+        labelled = (y >= 0).to(own.dtype)
+        weight = labelled * batch.targets.get("sample_weight", 1.0)
+        return (own * weight).sum() / labelled.sum().clamp(min=1)
 
 
 @dataclass(frozen=True)

@@ -611,15 +611,38 @@ def test_any_object_with_sample_is_a_prior(X):
     assert model.sample(3).shape == (3, X.shape[1])
 
 
+def share_on_own_component(model, X, y):
+    log_density = model.prior_.component_log_prob(torch.tensor(model.transform(X)))
+    return (log_density.argmax(dim=1).numpy() == y).mean()
+
+
 def test_labels_place_rows_on_their_components():
     X, y = make_blobs(400, n_features=5, centers=4, cluster_std=0.5, random_state=0)
     prior = priors.MixtureOfGaussians(n_classes=4)
     labels = np.where(np.arange(len(y)) < 200, y, -1)
-    model = AdversarialAutoencoder(
-        n_components=2, prior=prior, adversarial_weight=3, max_iter=100, random_state=0
-    ).fit(X, labels)
-    log_density = model.prior_.component_log_prob(torch.tensor(model.transform(X)))
-    assert (log_density.argmax(dim=1).numpy() == y).mean() > 0.9
+    model = AdversarialAutoencoder(n_components=2, prior=prior, random_state=0).fit(X, labels)
+    assert share_on_own_component(model, X[200:], y[200:]) > 0.9
+
+
+def test_a_thousand_labels_place_held_out_digits_on_the_components_of_their_classes():
+    X, y = load_digits(return_X_y=True)
+    order = np.random.RandomState(0).permutation(len(X))
+    X, y = X[order], y[order]
+    labels = np.where(np.arange(1350) < 1000, y[:1350], -1)
+    prior = priors.MixtureOfGaussians(n_classes=10)
+    model = AdversarialAutoencoder(n_components=2, prior=prior, random_state=0)
+    model.fit(X[:1350], labels)
+    assert share_on_own_component(model, X[1350:], y[1350:]) > 0.9
+    free = clone(model).fit(X[:1350])  # without labels no component knows its class
+    assert share_on_own_component(free, X[1350:], y[1350:]) < 0.5
+
+
+def test_batches_without_a_label_train_too():
+    X, y = make_blobs(400, n_features=5, centers=4, random_state=0)
+    labels = np.where(np.arange(400) == 7, y, -1)
+    prior = priors.MixtureOfGaussians(n_classes=4)
+    model = AdversarialAutoencoder(2, prior=prior, max_iter=3, random_state=0).fit(X, labels)
+    assert np.isfinite(model.history_["placement_loss"]).all()
 
 
 def test_y_is_ignored_by_priors_without_classes(X, fitted):
