@@ -5,15 +5,29 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sklearn_aae import callbacks, metrics, modules, priors
+    from sklearn_aae import callbacks, metrics, modules, persistence, priors
     from sklearn_aae._autoencoder import AdversarialAutoencoder
+    from sklearn_aae.persistence import load, save
 
-__all__ = ["AdversarialAutoencoder", "callbacks", "metrics", "modules", "priors"]
+__all__ = [
+    "AdversarialAutoencoder",
+    "callbacks",
+    "load",
+    "metrics",
+    "modules",
+    "persistence",
+    "priors",
+    "save",
+]
 
 __version__ = _version("sklearn-aae")
 
 # Imported when first used: `import sklearn_aae.metrics` then does not load torch.
-_ORIGIN = {"AdversarialAutoencoder": "sklearn_aae._autoencoder"}
+_ORIGIN = {
+    "AdversarialAutoencoder": "sklearn_aae._autoencoder",
+    "load": "sklearn_aae.persistence",
+    "save": "sklearn_aae.persistence",
+}
 
 
 def __getattr__(name: str) -> Any:

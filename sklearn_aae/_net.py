@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from sklearn_aae._critics import weighted_mean
 from sklearn_aae._scaling import squashed
 
-__all__ = ["AdversarialNet", "BatchIterator", "Rows", "TrainingStopped"]
+__all__ = ["AdversarialNet", "BatchIterator", "Rows", "TrainingStopped", "restored_generator"]
 
 
 class TrainingStopped(Exception):  # noqa: N818  # an event, like StopIteration
@@ -381,8 +381,8 @@ class AdversarialNet(NeuralNet):
             criterion_=self.criterion,
             callbacks=None,
             callbacks_=[],
-            order_generator_=_restored_generator("cpu", frozen["order_generator_"]),
-            generator_=_restored_generator(device, frozen["generator_"]),
+            order_generator_=restored_generator("cpu", frozen["order_generator_"]),
+            generator_=restored_generator(device, frozen["generator_"]),
         )
         self.iterator_train__shuffle = self.order_generator_
         with self._current_init_context("optimizer"):
@@ -464,7 +464,8 @@ def _to_tensors(state: Any) -> Any:
     return state
 
 
-def _restored_generator(device: torch.device | str, state: np.ndarray) -> torch.Generator:
+def restored_generator(device: torch.device | str, state: np.ndarray) -> torch.Generator:
+    """Generator of torch that goes on from a state, also one of another kind of device."""
     generator = torch.Generator(device)
     if generator.get_state().numel() == len(state):
         generator.set_state(torch.tensor(np.array(state)))

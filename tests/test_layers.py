@@ -12,13 +12,14 @@ import sklearn_aae
 PACKAGE = Path(sklearn_aae.__file__).parent
 
 LAYERS = [
-    {"_compat", "_scaling"},
+    {"_archive", "_compat", "_scaling"},
     {"_density", "_inference", "_likelihoods", "metrics", "modules", "priors"},
     {"_critics"},
-    {"_build", "_net"},
+    {"_build", "_encoding", "_net"},
     {"callbacks"},
     {"_base"},
     {"_autoencoder"},
+    {"persistence"},
     {"__init__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -82,9 +83,12 @@ def test_public_names():
     assert sorted(sklearn_aae.__all__) == [
         "AdversarialAutoencoder",
         "callbacks",
+        "load",
         "metrics",
         "modules",
+        "persistence",
         "priors",
+        "save",
     ]
     assert all(hasattr(sklearn_aae, name) for name in sklearn_aae.__all__)
     with pytest.raises(AttributeError, match="no attribute 'Autoencoder'"):
