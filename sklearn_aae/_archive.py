@@ -203,10 +203,11 @@ def read_archive(path: str | os.PathLike[str]) -> tuple[Any, dict[str, np.ndarra
         metadata = entries.pop("__metadata__")
         _check_version(metadata.get("format_version"))
         check_keys(metadata, {"format", "format_version", "sha256", "document"}, "__metadata__")
-        arrays = {
-            name: np.empty(shape, dtype)
-            for name, (shape, dtype) in _layout(entries, size - 8 - n_header).items()
-        }
+        layout = _layout(entries, size - 8 - n_header)
+        try:
+            arrays = {name: np.empty(shape, dtype) for name, (shape, dtype) in layout.items()}
+        except MemoryError as error:  # a sparse file may declare anything
+            raise InvalidModelFileError(f"its {size} bytes are more than the memory") from error
         parts = [array.reshape(-1).view(np.uint8).data for array in arrays.values()]
         complete = all(file.readinto(part) == len(part) for part in parts)
         if not complete or file.read(1):

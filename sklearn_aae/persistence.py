@@ -390,6 +390,11 @@ def _rebuilt_unguarded(
         for name, value in coded.items()
     }
     require(isinstance(document["attributes"], dict), "attributes", "are no JSON object")
+    for name in document["attributes"]:
+        # An attribute must not stand in for a method.
+        taken = hasattr(cls, name) or name in parameters or name in CONFIGURATION_ATTRIBUTES
+        ok = not taken and name != "net_" and name.isidentifier() and len(name) < 100
+        require(ok, "attributes", f"cannot have {name[:50]!r}")
     attributes = {
         name: decoder.decode(value, f"attributes.{name}")
         for name, value in document["attributes"].items()
@@ -406,11 +411,6 @@ def _rebuilt_unguarded(
     estimator._validate_params()
     missing = sorted(_ATTRIBUTES - attributes.keys())
     require(not missing, "attributes", f"are missing: {missing}")
-    for name in attributes:
-        # An attribute must not stand in for a method.
-        taken = hasattr(cls, name) or name in parameters or name in CONFIGURATION_ATTRIBUTES
-        taken = taken or name == "net_"
-        require(name.isidentifier() and not taken, "attributes", f"cannot have {name[:50]!r}")
     vars(estimator).update(attributes)
     _check_widths(estimator, net["module"])
     _check_attributes(estimator)
@@ -488,7 +488,9 @@ def _check_scores(estimator: Any) -> None:
     ok = isinstance(references, np.ndarray) and references.ndim == 2 and len(references) > 0
     ok = ok and _is_float64(references, (len(references), 2 * estimator.n_features_in_))
     require(ok and np.isfinite(references).all(), "_density", "has no references")
-    ok = isinstance(scale, float) and 0 < scale < math.inf
+    ok = isinstance(scale, float) and math.isclose(
+        scale, math.sqrt(estimator.n_features_in_ / estimator.n_components_)
+    )
     ok = ok and type(n_neighbors) is int and 0 < n_neighbors <= len(references)
     require(ok, "_density", "is impossible")
     if held_out is not None:

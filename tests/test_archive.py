@@ -197,6 +197,19 @@ def test_a_header_that_lies_is_refused_with_a_right_checksum(path, change):
     tracemalloc.stop()
 
 
+def test_a_sparse_file_of_any_size_is_refused(path):
+    header, document, buffer = take_apart(path.read_bytes())
+    start = len(buffer)
+    header["x"] = {"dtype": "U8", "shape": [2**50], "data_offsets": [start, start + 2**50]}
+    path.write_bytes(put_together(header, document, buffer))
+    try:
+        os.truncate(path, path.stat().st_size + 2**50)
+    except OSError:
+        pytest.skip("this file system has no files of this size")
+    with pytest.raises(InvalidModelFileError, match="more than the memory"):
+        read_archive(path)
+
+
 def test_a_newer_format_says_what_to_do(path):
     header, document, buffer = take_apart(path.read_bytes())
     header["__metadata__"]["format_version"] = "12"

@@ -516,6 +516,7 @@ HOSTILE = {
     "a special name": set_at("attributes", "__class__", value=1),
     "a parameter as attribute": set_at("attributes", "lr", value=1.0),
     "a path as attribute": set_at("attributes", "../x", value=1),
+    "a long name": set_at("attributes", "a" * 10**6, value=[0] * 1000),
     "net as attribute": set_at("attributes", "net_", value=1),
     "setting of scikit-learn": set_at("attributes", "_metadata_request", value=1),
     "missing attribute": lambda d: d["attributes"].pop("_scale"),
@@ -550,6 +551,9 @@ HOSTILE = {
     "history": set_at("attributes", "history_", value={"type": "dict", "items": [["a", "b"]]}),
     "offset": set_at("attributes", "offset_", value="0"),
     "neighbours": set_at("attributes", "_density", "fields", "n_neighbors", value=10**6),
+    "weight of residuals": set_at(
+        "attributes", "_density", "fields", "residual_scale", value=1e308
+    ),
     "no neighbours": set_at("attributes", "_density", "fields", "n_neighbors", value=0),
     "unknown network": set_at(*ENCODER, "class", value="Sequential"),
     "wide network": set_at(*ENCODER, "arguments", "in_features", value=2**40),
