@@ -1,6 +1,5 @@
 """Values come back as they were, from a closed set of types."""
 
-import time
 from functools import partial
 
 import numpy as np
@@ -196,13 +195,6 @@ def _n_inputs(network):
     if isinstance(network, ConvolutionalEncoder):
         return network.n_pixels + network.n_noise
     return network.in_features
-
-
-def test_many_layers_take_time_in_proportion():
-    network = MultilayerPerceptron(1, 1, (1,) * 1000)
-    start = time.process_time()
-    there_and_back(network)
-    assert time.process_time() - start < 5
 
 
 def test_a_network_that_is_not_as_its_arguments_say_is_the_users():
