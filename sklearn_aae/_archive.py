@@ -269,7 +269,7 @@ def _layout(
         start, end = end, end + math.prod(shape) * dtype.itemsize
         # An empty array has no bytes that its other dimensions could be held against.
         extent = math.prod(n for n in shape if n) * dtype.itemsize
-        if entry["data_offsets"] != [start, end] or end > n_bytes or extent > max(n_bytes, 8):
+        if entry["data_offsets"] != [start, end] or extent > max(n_bytes, 8):
             raise InvalidModelFileError(f"array {name!r} does not fit in the file")
         layout[name] = tuple(shape), dtype
     if end != n_bytes:
