@@ -529,10 +529,6 @@ HOSTILE = {
     "dtype": set_at("attributes", "_dtype", value={"type": "dtype", "name": "int8"}),
     "likelihood": set_at("attributes", "_likelihood", value=None),
     "names": set_at("attributes", "feature_names_in_", value=BOMB),
-    "wide code": lambda d: (
-        d["attributes"].update(n_components_=10**9),
-        d["attributes"]["prior_"]["fields"].update(n_components=10**9),
-    ),
     "prior is none": set_at("attributes", "prior_", value="normal"),
     "wide prior": set_at("attributes", "prior_", "fields", "n_components", value=10**9),
     "prior out of range": set_at("attributes", "prior_", "fields", "scale", value=-1.0),
@@ -595,7 +591,7 @@ HOSTILE = {
     ),
     "rows of history": set_at("net", "history", value=[[1]]),
     "generator": set_at("net", "generator", value=1),
-    "moments of another shape": lambda d: in_state(d, lambda s: s["exp_avg"].update(s["step"])),
+    "moments used twice": lambda d: in_state(d, lambda s: s["exp_avg"].update(s["step"])),
     "moments are none": lambda d: in_state(
         d, lambda s: (s["exp_avg"].clear(), s["exp_avg"].update(type="tuple", items=[]))
     ),
@@ -613,6 +609,32 @@ def test_a_document_that_lies_is_refused_with_a_right_checksum(fitted, path, cha
     load(path)  # the change is all that is wrong
     changed(path, change)
     with pytest.raises(InvalidModelFileError, match=r"model\.safetensors"):
+        load(path)
+
+
+def test_moments_of_another_shape_are_refused(fitted, path):
+    # A fused kernel would write beyond the end of the smaller one.
+    save(fitted, path)
+
+    def swap(document):
+        state = dict(document["net"]["optimizer_state"]["items"])["state"]["items"]
+        weight, bias = (dict(entries["items"])["exp_avg"] for _, entries in state[:2])
+        weight["value"], bias["value"] = bias["value"], weight["value"]
+
+    changed(path, swap)
+    with pytest.raises(InvalidModelFileError, match="optimizer_state does not fit the weights"):
+        load(path)
+
+
+def test_a_code_wider_than_the_networks_is_refused_before_anything_is_drawn(fitted, path):
+    save(fitted, path)
+
+    def widen(document):
+        document["attributes"]["n_components_"] = 10**9
+        document["attributes"]["prior_"]["fields"]["n_components"] = 10**9
+
+    changed(path, widen)
+    with pytest.raises(InvalidModelFileError, match="n_components_ is not the width"):
         load(path)
 
 
