@@ -5,11 +5,12 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sklearn_aae import callbacks, displays, metrics, modules, priors
+    from sklearn_aae import callbacks, displays, metrics, modules, persistence, priors
     from sklearn_aae._autoencoder import AdversarialAutoencoder
     from sklearn_aae._classifier import AdversarialAutoencoderClassifier
     from sklearn_aae._clusterer import AdversarialAutoencoderClusterer
     from sklearn_aae._conditional import ConditionalAdversarialAutoencoder
+    from sklearn_aae.persistence import load, save
 
 __all__ = [
     "AdversarialAutoencoder",
@@ -18,9 +19,12 @@ __all__ = [
     "ConditionalAdversarialAutoencoder",
     "callbacks",
     "displays",
+    "load",
     "metrics",
     "modules",
+    "persistence",
     "priors",
+    "save",
 ]
 
 __version__ = _version("sklearn-aae")
@@ -31,6 +35,8 @@ _ORIGIN = {
     "AdversarialAutoencoderClassifier": "sklearn_aae._classifier",
     "AdversarialAutoencoderClusterer": "sklearn_aae._clusterer",
     "ConditionalAdversarialAutoencoder": "sklearn_aae._conditional",
+    "load": "sklearn_aae.persistence",
+    "save": "sklearn_aae.persistence",
 }
 
 

@@ -25,6 +25,7 @@ from sklearn_aae.modules import (
 __all__ = [
     "check_component_labels",
     "check_networks",
+    "make_network",
     "make_networks",
     "resolve_batch_size",
     "resolve_device",
@@ -207,15 +208,15 @@ def make_networks(
     n_in, n_out = structure.encoder_widths(n_features, n_components, posterior, n_classes)
     n_decoded = structure.decoder_width(n_components, n_classes)
     autoencoder = structure(
-        _make("encoder", encoder, build_encoder, n_in, n_out),
-        _make("decoder", decoder, build_decoder, n_decoded, n_features),
+        make_network("encoder", encoder, build_encoder, n_in, n_out),
+        make_network("decoder", decoder, build_decoder, n_decoded, n_features),
         n_components,
         posterior,
         n_classes,
         generator,
     )
     discriminators = {
-        critic.name: _make(
+        critic.name: make_network(
             "discriminator",
             discriminator if critic.name == "prior" else None,
             build_discriminator,
@@ -227,9 +228,10 @@ def make_networks(
     return autoencoder, nn.ModuleDict(discriminators)
 
 
-def _make(
+def make_network(
     name: str, value: Any, build: Callable[[int, int], nn.Module], n_in: int, n_out: int
 ) -> nn.Module:
+    """The user's network `value`, as a copy in float32, or a built one where it is None."""
     if value is None:
         return build(n_in, n_out)
     if isinstance(value, nn.Module):

@@ -6,20 +6,26 @@ it, the estimators work without them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
+from sklearn import config_context
 from sklearn.base import _fit_context
+from sklearn.utils._metadata_requests import SIMPLE_METHODS
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
 from sklearn.utils.validation import _check_sample_weight
 
 __all__ = [
+    "CONFIGURATION_ATTRIBUTES",
     "CallbackSupportMixin",
+    "Configuration",
     "HasMethods",
     "Interval",
     "StrOptions",
     "_check_sample_weight",
     "_fit_context",
+    "configuration",
+    "configure",
     "output_frame",
 ]
 
@@ -59,3 +65,44 @@ def output_frame(estimator: Any, X: Any, original: Any) -> Any:
     if names is None:
         names = [f"x{i}" for i in range(X.shape[1])]
     return ADAPTERS_MANAGER.adapters[container].create_container(X, original, columns=list(names))
+
+
+# Where scikit-learn keeps what the methods `set_...` were told.
+CONFIGURATION_ATTRIBUTES = frozenset(
+    {"_metadata_request", "_skl_callbacks", "_sklearn_output_config"}
+)
+
+
+class Configuration(NamedTuple):
+    """What is set on an estimator besides its parameters.
+
+    `output` is the container of `set_output`, `requests` holds what `set_fit_request` and its
+    siblings asked for, by method and argument, and `callbacks` what `set_callbacks` was given.
+    """
+
+    output: str | None
+    requests: dict[str, dict[str, Any]]
+    callbacks: list[Any]
+
+
+def configuration(estimator: Any) -> Configuration:
+    """What `set_output`, `set_..._request` and `set_callbacks` left on an estimator."""
+    state = vars(estimator)
+    requests: dict[str, dict[str, Any]] = {}
+    if "_metadata_request" in state:
+        for method in SIMPLE_METHODS:
+            asked = getattr(state["_metadata_request"], method).requests
+            kept = {name: value for name, value in asked.items() if value is not None}
+            if kept:
+                requests[method] = kept
+    output = state.get("_sklearn_output_config", {}).get("transform")
+    return Configuration(output, requests, list(state.get("_skl_callbacks", [])))
+
+
+def configure(estimator: Any, output: str | None, requests: dict[str, dict[str, Any]]) -> None:
+    """Set on an estimator what `configuration` found on another."""
+    if output is not None:
+        estimator.set_output(transform=output)
+    with config_context(enable_metadata_routing=True):
+        for method, asked in requests.items():
+            getattr(estimator, f"set_{method}_request")(**asked)

@@ -22,7 +22,7 @@ from sklearn_aae._critics import weighted_mean
 from sklearn_aae._scaling import squashed
 from sklearn_aae._terms import Batch
 
-__all__ = ["AdversarialNet", "BatchIterator", "Rows", "TrainingStopped"]
+__all__ = ["AdversarialNet", "BatchIterator", "Rows", "TrainingStopped", "restored_generator"]
 
 
 # Labelled rows for each row of a batch: one in four of so many.
@@ -431,8 +431,8 @@ class AdversarialNet(NeuralNet):
             criterion_=self.criterion,
             callbacks=None,
             callbacks_=[],
-            order_generator_=_restored_generator("cpu", frozen["order_generator_"]),
-            generator_=_restored_generator(device, frozen["generator_"]),
+            order_generator_=restored_generator("cpu", frozen["order_generator_"]),
+            generator_=restored_generator(device, frozen["generator_"]),
         )
         self.iterator_train__shuffle = self.order_generator_
         with self._current_init_context("optimizer"):
@@ -514,7 +514,8 @@ def _to_tensors(state: Any) -> Any:
     return state
 
 
-def _restored_generator(device: torch.device | str, state: np.ndarray) -> torch.Generator:
+def restored_generator(device: torch.device | str, state: np.ndarray) -> torch.Generator:
+    """Generator of torch that goes on from a state, also one of another kind of device."""
     generator = torch.Generator(device)
     if generator.get_state().numel() == len(state):
         generator.set_state(torch.tensor(np.array(state)))

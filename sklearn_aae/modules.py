@@ -1,4 +1,8 @@
-"""Encoder, decoder and discriminator networks, and the autoencoder made of two of them."""
+"""Encoder, decoder and discriminator networks, and the autoencoder made of two of them.
+
+Every network keeps the arguments it was built with as attributes of the same name, as estimators
+do, so that `sklearn_aae.save` stores how to build it again.
+"""
 
 from __future__ import annotations
 
@@ -48,10 +52,16 @@ def _initialize(layers: nn.Module, generator: torch.Generator | None) -> None:
         nn.init.zeros_(layer.bias)
 
 
+def _layer(kind: type[nn.Module], *args: Any, **kwargs: Any) -> nn.Module:
+    """Layer on the CPU whose weights are not set; without memory under ``torch.device("meta")``."""
+    device = "meta" if torch.get_default_device().type == "meta" else "cpu"
+    return skip_init(kind, *args, device=device, **kwargs)
+
+
 def _dense(sizes: Sequence[int], activation: str, *, activate_last: bool) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(sizes):
-        layers += [skip_init(nn.Linear, n_in, n_out), ACTIVATIONS[activation]()]
+        layers += [_layer(nn.Linear, n_in, n_out), ACTIVATIONS[activation]()]
     return layers if activate_last else layers[:-1]
 
 
@@ -90,6 +100,10 @@ class MultilayerPerceptron(nn.Sequential):
     ) -> None:
         sizes = [in_features, *hidden_layer_sizes, out_features]
         super().__init__(*_dense(sizes, activation, activate_last=False))
+        self.in_features = in_features
+        self.out_features = out_features
+        self.hidden_layer_sizes = tuple(hidden_layer_sizes)
+        self.activation = activation
         _initialize(self, generator)
 
 
@@ -151,10 +165,14 @@ class ConvolutionalEncoder(nn.Module):
         super().__init__()
         shapes = _pyramid(image_shape)
         self.image_shape = tuple(image_shape)
+        self.out_features = out_features
+        self.hidden_layer_sizes = tuple(hidden_layer_sizes)
+        self.activation = activation
+        self.n_noise = n_noise
         self.n_pixels = math.prod(image_shape)
         convolutions: list[nn.Module] = []
         for (c_in, _, _), (c_out, _, _) in pairwise(shapes):
-            layer = skip_init(nn.Conv2d, c_in, c_out, kernel_size=3, stride=2, padding=1)
+            layer = _layer(nn.Conv2d, c_in, c_out, kernel_size=3, stride=2, padding=1)
             convolutions += [layer, ACTIVATIONS[activation]()]
         self.convolutions = nn.Sequential(*convolutions, nn.Flatten())
         sizes = [math.prod(shapes[-1]) + n_noise, *hidden_layer_sizes, out_features]
@@ -201,6 +219,10 @@ class ConvolutionalDecoder(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
+        self.in_features = in_features
+        self.image_shape = tuple(image_shape)
+        self.hidden_layer_sizes = tuple(hidden_layer_sizes)
+        self.activation = activation
         shapes = _pyramid(image_shape)[::-1]
         sizes = [in_features, *hidden_layer_sizes, math.prod(shapes[0])]
         layers = _dense(sizes, activation, activate_last=True)
@@ -210,7 +232,7 @@ class ConvolutionalDecoder(nn.Module):
             # padding makes up what rounding up in the encoder took.
             padding = (h_out - (2 * h_in - 1), w_out - (2 * w_in - 1))
             layers += [
-                skip_init(
+                _layer(
                     nn.ConvTranspose2d,
                     c_in,
                     c_out,

@@ -12,14 +12,15 @@ import sklearn_aae
 PACKAGE = Path(sklearn_aae.__file__).parent
 
 LAYERS = [
-    {"_compat", "_docs", "_labels", "_plotting", "_scaling"},
+    {"_archive", "_compat", "_docs", "_labels", "_plotting", "_scaling"},
     {"_density", "_inference", "_likelihoods", "metrics", "modules", "priors"},
     {"_critics", "displays"},
-    {"_build", "_terms"},
+    {"_build", "_encoding", "_terms"},
     {"_net"},
     {"callbacks"},
     {"_base"},
     {"_autoencoder", "_classifier", "_clusterer", "_conditional"},
+    {"persistence"},
     {"__init__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -87,9 +88,12 @@ def test_public_names():
         "ConditionalAdversarialAutoencoder",
         "callbacks",
         "displays",
+        "load",
         "metrics",
         "modules",
+        "persistence",
         "priors",
+        "save",
     ]
     assert all(hasattr(sklearn_aae, name) for name in sklearn_aae.__all__)
     with pytest.raises(AttributeError, match="no attribute 'Autoencoder'"):
