@@ -37,6 +37,7 @@ from sklearn_aae._compat import (
     output_frame,
 )
 from sklearn_aae._critics import ADVERSARIAL_LOSSES, Critic
+from sklearn_aae._diagnostics import n_distinct_rows, training_problems
 from sklearn_aae._inference import apply_in_chunks, in_dtype
 from sklearn_aae._likelihoods import LIKELIHOODS, make_likelihood
 from sklearn_aae._net import AdversarialNet, Rows
@@ -44,10 +45,12 @@ from sklearn_aae._scaling import KNEE, chunk_size, column_scaling, squashed, val
 from sklearn_aae.callbacks import (
     AdversarialTraining,
     EarlyStopping,
+    LastGoodWeights,
     LearningRateDecay,
     PriorMatch,
     Progress,
     ScikitLearnCallbacks,
+    split_checkpoints,
 )
 from sklearn_aae.modules import ACTIVATIONS, Autoencoder
 from sklearn_aae.priors import PRIORS, bind_prior, draw, has_classes, straight_path
@@ -119,7 +122,10 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         continued: bool = False,
     ) -> None:
         """Validate, build or continue the networks, train, and learn what comes after."""
-        with _restored_on_error(self):
+        with _restored_on_error(self), _advice_on_memory(self):
+            _, checkpoints = split_checkpoints(self.callbacks)
+            if checkpoints:
+                self._check_resumable(single_pass=n_epochs is not None)
             X = validate_data(
                 self, X, dtype=[np.float64, np.float32], ensure_min_samples=2, reset=not continued
             )
@@ -159,6 +165,23 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             self._train(X, targets, training, watched, n_epochs)
             self._measure_prior_match(X if held_out is None else held_out)
             self._fit_after_training(X, sample_weight, training, held_out, random_state)
+            self._diagnose(X)
+            if not self.net_.interrupted_:
+                for checkpoint in checkpoints:
+                    checkpoint.complete()
+
+    def _check_resumable(self, single_pass: bool) -> None:
+        """Whether a training with checkpoints, started again, can be the same one."""
+        if single_pass:
+            raise ValueError(
+                "callbacks: Checkpoint resumes fit; partial_fit makes a single pass, which has "
+                "nothing to resume. Save the estimator between calls of partial_fit instead."
+            )
+        if self.random_state is None:
+            raise ValueError(
+                "callbacks: Checkpoint needs random_state as an int, got random_state=None: a "
+                "training with other random numbers cannot go on from it. Set random_state=0."
+            )
 
     def _check_parameters(self) -> None:
         """What an estimator has to check before training, once the prior is bound."""
@@ -327,7 +350,8 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         context.call_on_fit_task_begin(estimator=self, **told)
 
         monitor = PriorMatch(self.prior_) if self.adversarial_weight > 0 else None
-        own: list[Any] = []
+        guard = LastGoodWeights()
+        own: list[Any] = [guard]
         net.scale_learning_rates(1.0)
         if not single_pass:
             own.append(LearningRateDecay(n_epochs))
@@ -338,18 +362,24 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         if self.verbose:
             own.append(Progress(n_epochs))
         own.append(ScikitLearnCallbacks(self, context, told, self._snapshot))
-        net.callbacks = [*own, *(self.callbacks or [])]
+        # Checkpoints come last: they hold what the others did at the end of an epoch.
+        others, checkpoints = split_checkpoints(self.callbacks)
+        net.callbacks = [*own, *others, *checkpoints]
         net._initialize_callbacks()
         if held_out is not None:
             net.train_split = lambda dataset, y=None, **_: (dataset, held_out)
         n_before = len(net.history)
-        with seeded_global_generator(self._has_custom_network(), net.seed + n_before):
+        net.max_epochs = n_epochs
+        net.seeds_global_generator = self._has_custom_network()
+        with seeded_global_generator(net.seeds_global_generator, net.seed + n_before):
             try:
-                net.partial_fit(rows, epochs=n_epochs)
+                net.partial_fit(rows)
             finally:
                 net.train_split = None
         net._set_training(False)
         self._record_history(n_before)
+        if net.diverged_ is not None:
+            self._report_divergence(guard)
         if net.interrupted_:
             warnings.warn(
                 f"Training interrupted after {self.n_iter_} of {n_before + n_epochs} epochs: the "
@@ -363,6 +393,23 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         net.callbacks_ = [
             (name, c) for name, c in net.callbacks_ if not isinstance(c, ScikitLearnCallbacks)
         ]
+
+    def _report_divergence(self, guard: LastGoodWeights) -> None:
+        net = self.net_
+        advice = f"Lower lr (now {net.lr:g}) or discriminator_lr (now {net.discriminator_lr:g}), "
+        if not self.standardize:
+            advice += "set standardize=True, "
+        advice += "or look for extreme values in X."
+        if guard.restored_epoch_ is None:
+            raise ValueError(f"{net.diverged_}: the training diverged. {advice}")
+        stopping = dict(net.callbacks_).get("EarlyStopping")
+        best = getattr(stopping, "best_epoch_", 0)
+        warnings.warn(
+            f"{net.diverged_}: the training diverged. The estimator is fitted with the weights of "
+            f"epoch {best or guard.restored_epoch_}, before that. {advice}",
+            ConvergenceWarning,
+            stacklevel=6,
+        )
 
     def _rows(self, X: np.ndarray, device: torch.device, **options: Any) -> Rows:
         return Rows(X, self._center, self._scale, knee=self._knee, device=device, **options)
@@ -391,6 +438,29 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             "null": monitor.null_,
             "null_quantile": monitor.null_quantile_,
         }
+
+    def _diagnose(self, X: np.ndarray) -> None:
+        """Warn of a training that ended, and not well."""
+        net = self.net_
+        if net.diverged_ is not None or net.interrupted_:
+            return  # that has been said
+        rows = X[:: max(1, len(X) // PriorMatch.MAX_CODES)]
+        for problem in training_problems(
+            self._encode(rows),
+            self.prior_,
+            n_distinct_rows(rows),
+            n_steps=net.game.n_steps_,
+            adversarial_weight=float(self.adversarial_weight),
+            adversarial_loss=self.adversarial_loss,
+            noise=net.noise,
+            lr=net.lr,
+            discriminator_lr=net.discriminator_lr,
+            n_components=self.n_components_,
+            accuracy=self.history_.get("discriminator_accuracy", []),
+            prior_match=self.prior_match_,
+            reconstruction_loss=self.history_["reconstruction_loss"][-1],
+        ):
+            warnings.warn(problem, ConvergenceWarning, stacklevel=5)
 
     def _record_history(self, n_before: int) -> None:
         complete = [row for row in self.net_.history if "train_loss" in row]
@@ -643,6 +713,27 @@ def _restored_on_error(estimator: BaseEstimator) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+
+
+@contextmanager
+def _advice_on_memory(estimator: BaseEstimator) -> Iterator[None]:
+    """Let errors of exhausted memory say which parameters to lower."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # On the CPU, torch raises RuntimeError for this as for anything else.
+        signs = ("can't allocate memory", "not enough memory", "out of memory")
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not any(
+            sign in str(error) for sign in signs
+        ):
+            raise
+        net = getattr(estimator, "net_", None)
+        batch_size = estimator.batch_size if net is None else net.batch_size
+        raise MemoryError(
+            f"Out of memory in fit: {error}. Lower batch_size (now {batch_size}) or "
+            f"hidden_layer_sizes (now {estimator.hidden_layer_sizes!r}), or train on chunks of X "
+            "with partial_fit. The estimator is as it was before."
+        ) from error
 
 
 def _local_random_state(random_state: Any) -> np.random.RandomState:

@@ -1,11 +1,14 @@
-"""Callbacks of the training: the adversarial game, monitors, early stopping, progress."""
+"""Callbacks of the training: the game, monitors, early stopping, checkpoints, progress."""
 
 from __future__ import annotations
 
 import copy
 import math
+import numbers
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +18,23 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from sklearn_aae._critics import Critic, sliced_wasserstein_distance
-from sklearn_aae._net import TrainingStopped
+from sklearn_aae._files import check_writable, load_state, remove_leftovers, save_state
+from sklearn_aae._net import TrainingDiverged, TrainingStopped
+from sklearn_aae._training_state import (
+    all_finite,
+    copy_networks,
+    fingerprint,
+    restore_networks,
+    restore_training,
+    training_state,
+)
 from sklearn_aae.priors import draw
 
 __all__ = [
     "AdversarialTraining",
+    "Checkpoint",
     "EarlyStopping",
+    "LastGoodWeights",
     "LearningRateDecay",
     "PriorMatch",
     "Progress",
@@ -67,8 +81,17 @@ class AdversarialTraining(Callback):
         return loss if critic == "prior" else f"{critic}_{loss}"
 
     def initialize(self) -> AdversarialTraining:
-        self.n_steps_ = 0
+        # Steps are counted on where fits continue each other, in chunks of few steps each.
+        self.n_steps_ = getattr(self, "n_steps_", 0)
         return self
+
+    def get_state(self, net: Any) -> dict[str, Any]:
+        """What a checkpoint has to hold of this callback."""
+        return {"n_steps": self.n_steps_}
+
+    def set_state(self, net: Any, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.n_steps_ = state["n_steps"]
 
     def train_discriminators(
         self, net: Any, codes: Tensor, targets: dict[str, Tensor]
@@ -122,11 +145,7 @@ class AdversarialTraining(Callback):
                 continue
             value = float(np.average([row[name] for row in rows], weights=sizes))
             if not math.isfinite(value):
-                raise ValueError(
-                    f"{name} became {value} in epoch {len(history)}: the training diverged. Lower "
-                    f"lr (now {net.lr:g}) or discriminator_lr (now {net.discriminator_lr:g}), set "
-                    "standardize=True, or look for extreme values in X."
-                )
+                raise TrainingDiverged(f"{name} became {value} in epoch {len(history)}")
             history.record(name, value)
         # The rows of an epoch are of use while it lasts; keeping all of them would grow with the
         # number of steps.
@@ -165,6 +184,14 @@ class LearningRateDecay(Callback):
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         self.n_steps_ = 0
         self.n_steps_total_ = self.n_epochs * len(net.get_iterator(X, training=True))
+
+    def get_state(self, net: Any) -> dict[str, Any]:
+        """What a checkpoint has to hold of this callback."""
+        return {"n_steps": self.n_steps_}
+
+    def set_state(self, net: Any, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.n_steps_ = state["n_steps"]
 
     def on_batch_begin(
         self, net: Any, batch: Any = None, training: bool | None = None, **kwargs: Any
@@ -330,11 +357,248 @@ class EarlyStopping(Callback):
         if self._n_stale >= self.n_iter_no_change:
             raise TrainingStopped
 
+    def get_state(self, net: Any) -> dict[str, Any]:
+        """What a checkpoint has to hold of this callback."""
+        return {
+            "best_criterion": self.best_criterion_,
+            "best_epoch": self.best_epoch_,
+            "n_stale": self._n_stale,
+            "best_weights": self._best_weights,
+        }
+
+    def set_state(self, net: Any, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.best_criterion_ = state["best_criterion"]
+        self.best_epoch_ = state["best_epoch"]
+        self._n_stale = state["n_stale"]
+        self._best_weights = state["best_weights"]
+
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         if self._best_weights is not None:
             net.module_.load_state_dict(self._best_weights[0])
             net.discriminators_.load_state_dict(self._best_weights[1])
             self._best_weights = None
+
+
+class LastGoodWeights(Callback):
+    """Go back to weights from before the training diverged.
+
+    A training has diverged where a loss or weight is not finite, or where the reconstruction loss
+    ends far above its lowest value and above what predicting the column means costs. Networks and
+    optimisers then become those of the last copy made in a good epoch.
+
+    Parameters
+    ----------
+    n_steps : int, default=100
+        Steps from one copy to the next, in memory, at the end of an epoch.
+
+    Attributes
+    ----------
+    kept_epoch_ : int
+        Epoch of the last copy, from 1; 0 before the first.
+    restored_epoch_ : int or None
+        Epoch gone back to; None where there was no need.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_aae import AdversarialAutoencoder
+    >>> model = AdversarialAutoencoder(max_iter=2, random_state=0).fit(load_iris().data)
+    >>> print(dict(model.net_.callbacks_)["LastGoodWeights"].restored_epoch_)
+    None
+    """
+
+    # A reconstruction loss of 1 is that of predicting the column means: at ten times that, and ten
+    # times what the same training reached before, a model is of no use.
+    _EXPLODED = 10.0
+
+    def __init__(self, n_steps: int = 100) -> None:
+        self.n_steps = n_steps
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        self.kept_epoch_ = 0
+        self.restored_epoch_: int | None = None
+        self._kept: dict[str, Any] | None = None
+        self._lowest = math.inf
+        self._exploded = False
+        self._n_steps_since = self.n_steps
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        row = net.history[-1]
+        loss = row["reconstruction_loss"]
+        self._lowest = min(self._lowest, loss)
+        self._exploded = loss > self._EXPLODED * max(1.0, self._lowest)
+        self._n_steps_since += row["train_batch_count"]
+        if self._n_steps_since >= self.n_steps and not self._exploded:
+            self._keep(net)
+
+    def _keep(self, net: Any) -> None:
+        # Finite losses came from the weights before the last step.
+        if all_finite(net):
+            self._kept, self.kept_epoch_ = copy_networks(net), net.history[-1]["epoch"]
+            self._n_steps_since = 0
+
+    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        if net.diverged_ is None and self._exploded:
+            net.diverged_ = (
+                f"reconstruction_loss rose to {net.history[-1]['reconstruction_loss']:g} by epoch "
+                f"{len(net.history)}, from {self._lowest:g} at best"
+            )
+        if net.diverged_ is None and not all_finite(net):
+            net.diverged_ = f"weights became infinite or NaN in epoch {len(net.history)}"
+        if net.diverged_ is not None and self._kept is not None:
+            restore_networks(net, self._kept)
+            self.restored_epoch_ = self.kept_epoch_
+        self._kept = None
+
+    def get_state(self, net: Any) -> dict[str, Any]:
+        """What a checkpoint has to hold of this callback."""
+        # With a checkpoint of the same epoch, no second copy has to be stored.
+        epoch = net.history[-1]["epoch"]
+        if not self._exploded and self.kept_epoch_ != epoch:
+            self._keep(net)
+        is_current = self.kept_epoch_ == epoch
+        return {
+            "lowest": self._lowest,
+            "exploded": self._exploded,
+            "n_steps_since": self._n_steps_since,
+            "kept_epoch": self.kept_epoch_,
+            "kept": None if is_current else self._kept,
+        }
+
+    def set_state(self, net: Any, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self._lowest, self._exploded = state["lowest"], state["exploded"]
+        self._n_steps_since, self.kept_epoch_ = state["n_steps_since"], state["kept_epoch"]
+        is_current = self.kept_epoch_ == net.history[-1]["epoch"]
+        self._kept = copy_networks(net) if is_current else state["kept"]
+
+
+class Checkpoint(Callback):
+    """Keeps a training that is killed from being lost: the same `fit`, started again, goes on.
+
+    Every few epochs the state of the training is written to a file in `directory`. `fit` with the
+    same data and parameters goes on from it and, on one machine with the same versions and number
+    of threads, ends with the weights of a training that was never killed, to the bit on a CPU. The
+    file is removed when `fit` is done, so that the next `fit` starts afresh. It is kept if `fit`
+    fails or is interrupted.
+
+    The name of the file tells data, parameters, initial weights and versions apart by a digest:
+    with any other of these, `fit` starts afresh beside it. So a directory can be shared, also by
+    the fits of a grid search, which then goes on where it was killed.
+
+    A file is either the old or the new one, whole, whenever the process dies, and is read without
+    pickle. Files of trainings that never came to an end stay until you remove them.
+
+    Parameters
+    ----------
+    directory : str or path
+        Where to write; made if it does not exist.
+    every : int, default=1
+        Epochs from one checkpoint to the next, at least 1. Writing takes some milliseconds.
+
+    Attributes
+    ----------
+    path_ : pathlib.Path
+        File of the last training.
+    n_epochs_resumed_ : int
+        Epochs that the last training did not have to repeat.
+
+    Notes
+    -----
+    Needs `random_state` as an int or a generator in a known state, since otherwise no training
+    equals another; works with `fit`, as `partial_fit` makes a single pass.
+
+    Your other callbacks are part of the state if they have ``get_state(net)``, which returns
+    arrays, numbers and strings, and dicts and lists of them, and ``set_state(net, state)``. What
+    they change in the networks is, in any case.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_aae import AdversarialAutoencoder
+    >>> from sklearn_aae.callbacks import Checkpoint
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     model = AdversarialAutoencoder(
+    ...         max_iter=3, callbacks=[Checkpoint(directory)], random_state=0
+    ...     ).fit(load_iris().data)
+    >>> model.callbacks[0].n_epochs_resumed_
+    0
+    """
+
+    path_: Path
+    n_epochs_resumed_: int
+    _n_before: int  # epochs of the fits that this one continues
+
+    def __init__(self, directory: Any, every: int = 1) -> None:
+        self.directory = directory
+        self.every = every
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        if not isinstance(self.every, numbers.Integral) or self.every < 1:
+            raise ValueError(
+                f"Checkpoint: every must be an int of at least 1, the number of epochs from one "
+                f"checkpoint to the next, got {self.every!r}."
+            )
+        directory = Path(self.directory)
+        with _naming_directory(directory):
+            directory.mkdir(parents=True, exist_ok=True)
+            rows, held_out = net.get_split_datasets(X, y)
+            self.path_ = directory / f"training-{fingerprint(net, rows, held_out)}.npz"
+            remove_leftovers(self.path_)
+            check_writable(self.path_)
+        self.n_epochs_resumed_ = 0
+        self._n_before = len(net.history)
+        try:
+            state = load_state(self.path_)
+        except FileNotFoundError:
+            return
+        restore_training(net, state)
+        self.n_epochs_resumed_ = len(net.history) - self._n_before
+        net.n_epochs_resumed_ = self.n_epochs_resumed_
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Write the state; comes after all other callbacks of the estimator."""
+        if (len(net.history) - self._n_before) % self.every == 0:
+            state = training_state(net)
+            with _naming_directory(self.path_.parent):
+                try:
+                    save_state(self.path_, state)
+                except FileNotFoundError:
+                    # An equal fit that started elsewhere took the unfinished file for a leftover.
+                    save_state(self.path_, state)
+
+    def complete(self) -> None:
+        """Remove the file of a training that came to its end."""
+        self.path_.unlink(missing_ok=True)
+
+
+@contextmanager
+def _naming_directory(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"Checkpoint cannot write to directory={str(directory)!r}: {error.strerror or error}. "
+            "An earlier checkpoint there is as it was. Free space there, or pass a directory that "
+            "can be written to, and fit again",
+        ) from error
+
+
+def split_checkpoints(callbacks: Sequence[Any] | None) -> tuple[list[Any], list[Checkpoint]]:
+    """A user's callbacks, some of them pairs of name and callback: the others, the checkpoints."""
+    others: list[Any] = []
+    checkpoints: list[Checkpoint] = []
+    for entry in callbacks or ():
+        callback = entry[1] if isinstance(entry, tuple) else entry
+        if isinstance(callback, Checkpoint):
+            checkpoints.append(callback)
+        else:
+            others.append(entry)
+    return others, checkpoints
 
 
 class ScikitLearnCallbacks(Callback):
@@ -399,6 +663,7 @@ class Progress(Callback):
         self.keys = keys
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        self._n_before = len(net.history)
         # A notebook's bar is a widget and needs no terminal.
         notebook = "ipykernel" in sys.modules
         self._bar = (
@@ -408,11 +673,11 @@ class Progress(Callback):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         row = net.history[-1]
         losses = {key: f"{row[key]:.4f}" for key in self.keys if key in row}
+        epoch = len(net.history) - self._n_before
         if self._bar is not None:
             self._bar.set_postfix(losses, refresh=False)
-            self._bar.update()
+            self._bar.update(epoch - self._bar.n)
             return
-        epoch = row["epoch"]
         every = max(1, self.n_epochs // self._N_LINES)
         if epoch == 1 or epoch % every == 0 or epoch == self.n_epochs:
             text = ", ".join(f"{key}={value}" for key, value in losses.items())

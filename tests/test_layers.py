@@ -12,10 +12,10 @@ import sklearn_aae
 PACKAGE = Path(sklearn_aae.__file__).parent
 
 LAYERS = [
-    {"_compat", "_scaling"},
+    {"_compat", "_files", "_scaling"},
     {"_density", "_inference", "_likelihoods", "metrics", "modules", "priors"},
-    {"_critics"},
-    {"_build", "_net"},
+    {"_critics", "_diagnostics"},
+    {"_build", "_net", "_training_state"},
     {"callbacks"},
     {"_base"},
     {"_autoencoder"},
