@@ -18,6 +18,8 @@ __all__ = ["dead_directions", "n_distinct_rows", "spread_ratios", "training_prob
 
 # A direction with less than a hundredth of the prior's variance carries next to nothing.
 _DEAD = 0.1
+# With fewer distinct rows for each direction, directions look dead by chance.
+_MIN_ROWS = 5
 # Codes that are the same up to rounding, which no training has to be waited for to judge.
 _SAME = 1e-3
 # Right in nine of ten cases: a total variation of 0.8 or more between codes and prior.
@@ -65,7 +67,8 @@ def dead_directions(
     """Number of directions in which codes hardly vary, and not for want of rows.
 
     A direction is dead if its spread, relative to the prior's, is below `threshold` and below that
-    of every one of many draws of `n_distinct` codes from the prior itself.
+    of every one of many draws of `n_distinct` codes from the prior itself. With less than five
+    distinct rows for each direction none is.
 
     Parameters
     ----------
@@ -87,7 +90,7 @@ def dead_directions(
     reference = draw(prior, _N_REFERENCE, generator).numpy().astype(np.float64)
     ratios = spread_ratios(codes.astype(np.float64), reference)
     n_directions = len(ratios)
-    if n_distinct < 2 or not (ratios < threshold).any():
+    if n_distinct < _MIN_ROWS * (n_directions + 1) or not (ratios < threshold).any():
         return 0, n_directions, float(ratios.max(initial=0.0))
     n_repeats = min(max(_N_DRAWN_ROWS // n_distinct, _MIN_REPEATS), _MAX_REPEATS)
     drawn = [draw(prior, n_distinct, generator).numpy() for _ in range(n_repeats)]

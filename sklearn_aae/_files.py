@@ -86,8 +86,9 @@ def load_state(path: Path) -> dict[str, Any]:
         If it cannot be read.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        # Opened here: np.load leaves files open that it cannot read.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
+            arrays = {name: content[name] for name in content.files}
         values = json.loads(str(arrays.pop(_VALUES)))
         return _with_arrays(values, arrays)
     except FileNotFoundError:
