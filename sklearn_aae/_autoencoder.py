@@ -44,7 +44,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
     ----------
     n_components : int or "auto", default="auto"
         Width of the code. "auto" is about the square root of n_features, from 2 to 16, and less
-        than n_features where possible.
+        than the number of columns that are not constant, where possible.
 
     hidden_layer_sizes : tuple of int or "auto", default="auto"
         Widths of the encoder's hidden layers; the decoder mirrors them. "auto": about twice
@@ -330,8 +330,17 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         Raises
         ------
         ValueError
-            If a parameter or array is out of its range, a network does not fit the data, or a
-            loss becomes NaN. The estimator is then as it was before the call.
+            If a parameter or array is out of its range, a network does not fit the data, or the
+            training diverges at once. The estimator is then as it was before the call.
+        MemoryError
+            If the memory does not suffice. The estimator is as before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the training diverged later (the estimator then has the last good weights), was
+            interrupted, or ended badly: with a collapsed code, dead dimensions, or a discriminator
+            that won. Says which parameter to change.
         """
         continued = self.warm_start and hasattr(self, "net_")
         self._fit(X, y, sample_weight, X_val, continued=continued)

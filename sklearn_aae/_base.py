@@ -29,6 +29,7 @@ from sklearn_aae._build import (
     resolve_n_components,
     seeded_global_generator,
 )
+from sklearn_aae._checkpoint import split_checkpoints
 from sklearn_aae._compat import (
     HasMethods,
     Interval,
@@ -50,7 +51,6 @@ from sklearn_aae.callbacks import (
     PriorMatch,
     Progress,
     ScikitLearnCallbacks,
-    split_checkpoints,
 )
 from sklearn_aae.modules import ACTIVATIONS, Autoencoder
 from sklearn_aae.priors import PRIORS, bind_prior, draw, has_classes, straight_path
@@ -162,9 +162,19 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
                 held_out = None if validation is None else X[validation]
             # Looking at held-out rows after every epoch takes time, so it is done where asked for.
             watched = held_out if self.early_stopping or X_val is not None else None
-            self._train(X, targets, training, watched, n_epochs)
-            self._measure_prior_match(X if held_out is None else held_out)
-            self._fit_after_training(X, sample_weight, training, held_out, random_state)
+
+            def complete(model: BaseAdversarialAutoencoder, draws: np.random.RandomState) -> None:
+                model._measure_prior_match(X if held_out is None else held_out)
+                model._fit_after_training(X, sample_weight, training, held_out, draws)
+
+            def snapshot() -> dict[str, Any]:
+                model = self._copy_of_the_moment()
+                complete(model, copy.deepcopy(random_state))
+                return {n: v for n, v in vars(model).items() if n not in self.get_params(False)}
+
+            told = {"X": X, "y": y, "metadata": {}}
+            self._train(X, targets, training, watched, n_epochs, told, snapshot)
+            complete(self, random_state)
             self._diagnose(X)
             if not self.net_.interrupted_:
                 for checkpoint in checkpoints:
@@ -242,6 +252,9 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
     ) -> None:
         n_features = X.shape[1]
         k = resolve_n_components(self.n_components, n_features)
+        if self.n_components == "auto":
+            # Constant columns are no room for a code.
+            k = min(k, max(1, int(np.count_nonzero(np.ptp(X, axis=0))) - 1))
         self.n_components_ = k
         self.prior_ = bind_prior(self.prior, k)
         self._check_parameters()
@@ -334,6 +347,8 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         training: np.ndarray | None,
         X_held_out: np.ndarray | None,
         n_epochs: int | None,
+        told: dict[str, Any],
+        snapshot: Callable[[], dict[str, Any]],
     ) -> None:
         net = self.net_
         device = torch.device(net.device)
@@ -346,7 +361,6 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         if n_epochs is None:
             n_epochs = resolve_max_iter(self.max_iter, len(rows), net.batch_size, X.shape[1])
         context = self._init_callback_context(max_subtasks=n_epochs)
-        told: dict[str, Any] = {"X": X, "y": None, "metadata": {}}
         context.call_on_fit_task_begin(estimator=self, **told)
 
         monitor = PriorMatch(self.prior_) if self.adversarial_weight > 0 else None
@@ -361,7 +375,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             own.append(EarlyStopping(self.n_iter_no_change, self.tol, monitor))
         if self.verbose:
             own.append(Progress(n_epochs))
-        own.append(ScikitLearnCallbacks(self, context, told, self._snapshot))
+        own.append(ScikitLearnCallbacks(self, context, told, snapshot))
         # Checkpoints come last: they hold what the others did at the end of an epoch.
         others, checkpoints = split_checkpoints(self.callbacks)
         net.callbacks = [*own, *others, *checkpoints]
@@ -377,7 +391,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             finally:
                 net.train_split = None
         net._set_training(False)
-        self._record_history(n_before)
+        self._record_history()
         if net.diverged_ is not None:
             self._report_divergence(guard)
         if net.interrupted_:
@@ -387,7 +401,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
                 ConvergenceWarning,
                 stacklevel=5,
             )
-        context.call_on_fit_task_end(estimator=self, **told, reconstruction_attributes={})
+        context.call_on_fit_task_end(estimator=self, **told, reconstruction_attributes=snapshot)
         # What refers to the data goes with the training.
         net.callbacks = self.callbacks
         net.callbacks_ = [
@@ -462,7 +476,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         ):
             warnings.warn(problem, ConvergenceWarning, stacklevel=5)
 
-    def _record_history(self, n_before: int) -> None:
+    def _record_history(self) -> None:
         complete = [row for row in self.net_.history if "train_loss" in row]
         del self.net_.history[len(complete) :]
         hidden = ("batches", "epoch", "dur")
@@ -476,12 +490,13 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         }
         self.n_iter_ = len(complete)
 
-    def _snapshot(self) -> dict[str, Any]:
-        """Fitted attributes of the moment, for callbacks that ask for a fitted estimator."""
-        state = {name: value for name, value in vars(self).items() if name != "net_"}
-        net = copy.deepcopy(self.net_)
-        net._set_training(False)
-        return {**{n: v for n, v in state.items() if n not in self.get_params(False)}, "net_": net}
+    def _copy_of_the_moment(self) -> BaseAdversarialAutoencoder:
+        """A copy with the networks as they are, which training on does not change."""
+        model = copy.copy(self)
+        model.net_ = copy.deepcopy(self.net_)
+        model.net_._set_training(False)
+        model._record_history()
+        return model
 
     # Use.
 

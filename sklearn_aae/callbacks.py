@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-import numbers
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,17 +14,10 @@ from skorch.callbacks import Callback
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from sklearn_aae._checkpoint import Checkpoint
 from sklearn_aae._critics import Critic, sliced_wasserstein_distance
-from sklearn_aae._files import check_writable, load_state, remove_leftovers, save_state
 from sklearn_aae._net import TrainingDiverged, TrainingStopped
-from sklearn_aae._training_state import (
-    all_finite,
-    copy_networks,
-    fingerprint,
-    restore_networks,
-    restore_training,
-    training_state,
-)
+from sklearn_aae._training_state import all_finite, copy_networks, restore_networks
 from sklearn_aae.priors import draw
 
 __all__ = [
@@ -38,6 +28,7 @@ __all__ = [
     "LearningRateDecay",
     "PriorMatch",
     "Progress",
+    "ScoreMonitor",
 ]
 
 # The penalty is a smooth function of slowly changing weights: computing it every fourth step at
@@ -476,132 +467,6 @@ class LastGoodWeights(Callback):
         self._kept = copy_networks(net) if is_current else state["kept"]
 
 
-class Checkpoint(Callback):
-    """Keeps a training that is killed from being lost: the same `fit`, started again, goes on.
-
-    Every few epochs the state of the training is written to a file in `directory`. `fit` with the
-    same data and parameters goes on from it and, on one machine with the same versions and number
-    of threads, ends with the weights of a training that was never killed, to the bit on a CPU. The
-    file is removed when `fit` is done, so that the next `fit` starts afresh. It is kept if `fit`
-    fails or is interrupted.
-
-    The name of the file tells data, parameters, initial weights and versions apart by a digest:
-    with any other of these, `fit` starts afresh beside it. So a directory can be shared, also by
-    the fits of a grid search, which then goes on where it was killed.
-
-    A file is either the old or the new one, whole, whenever the process dies, and is read without
-    pickle. Files of trainings that never came to an end stay until you remove them.
-
-    Parameters
-    ----------
-    directory : str or path
-        Where to write; made if it does not exist.
-    every : int, default=1
-        Epochs from one checkpoint to the next, at least 1. Writing takes some milliseconds.
-
-    Attributes
-    ----------
-    path_ : pathlib.Path
-        File of the last training.
-    n_epochs_resumed_ : int
-        Epochs that the last training did not have to repeat.
-
-    Notes
-    -----
-    Needs `random_state` as an int or a generator in a known state, since otherwise no training
-    equals another; works with `fit`, as `partial_fit` makes a single pass.
-
-    Your other callbacks are part of the state if they have ``get_state(net)``, which returns
-    arrays, numbers and strings, and dicts and lists of them, and ``set_state(net, state)``. What
-    they change in the networks is, in any case.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from sklearn.datasets import load_iris
-    >>> from sklearn_aae import AdversarialAutoencoder
-    >>> from sklearn_aae.callbacks import Checkpoint
-    >>> with tempfile.TemporaryDirectory() as directory:
-    ...     model = AdversarialAutoencoder(
-    ...         max_iter=3, callbacks=[Checkpoint(directory)], random_state=0
-    ...     ).fit(load_iris().data)
-    >>> model.callbacks[0].n_epochs_resumed_
-    0
-    """
-
-    path_: Path
-    n_epochs_resumed_: int
-    _n_before: int  # epochs of the fits that this one continues
-
-    def __init__(self, directory: Any, every: int = 1) -> None:
-        self.directory = directory
-        self.every = every
-
-    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        if not isinstance(self.every, numbers.Integral) or self.every < 1:
-            raise ValueError(
-                f"Checkpoint: every must be an int of at least 1, the number of epochs from one "
-                f"checkpoint to the next, got {self.every!r}."
-            )
-        directory = Path(self.directory)
-        with _naming_directory(directory):
-            directory.mkdir(parents=True, exist_ok=True)
-            rows, held_out = net.get_split_datasets(X, y)
-            self.path_ = directory / f"training-{fingerprint(net, rows, held_out)}.npz"
-            remove_leftovers(self.path_)
-            check_writable(self.path_)
-        self.n_epochs_resumed_ = 0
-        self._n_before = len(net.history)
-        try:
-            state = load_state(self.path_)
-        except FileNotFoundError:
-            return
-        restore_training(net, state)
-        self.n_epochs_resumed_ = len(net.history) - self._n_before
-        net.n_epochs_resumed_ = self.n_epochs_resumed_
-
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Write the state; comes after all other callbacks of the estimator."""
-        if (len(net.history) - self._n_before) % self.every == 0:
-            state = training_state(net)
-            with _naming_directory(self.path_.parent):
-                try:
-                    save_state(self.path_, state)
-                except FileNotFoundError:
-                    # An equal fit that started elsewhere took the unfinished file for a leftover.
-                    save_state(self.path_, state)
-
-    def complete(self) -> None:
-        """Remove the file of a training that came to its end."""
-        self.path_.unlink(missing_ok=True)
-
-
-@contextmanager
-def _naming_directory(directory: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f"Checkpoint cannot write to directory={str(directory)!r}: {error.strerror or error}. "
-            "An earlier checkpoint there is as it was. Free space there, or pass a directory that "
-            "can be written to, and fit again",
-        ) from error
-
-
-def split_checkpoints(callbacks: Sequence[Any] | None) -> tuple[list[Any], list[Checkpoint]]:
-    """A user's callbacks, some of them pairs of name and callback: the others, the checkpoints."""
-    others: list[Any] = []
-    checkpoints: list[Checkpoint] = []
-    for entry in callbacks or ():
-        callback = entry[1] if isinstance(entry, tuple) else entry
-        if isinstance(callback, Checkpoint):
-            checkpoints.append(callback)
-        else:
-            others.append(entry)
-    return others, checkpoints
-
-
 class ScikitLearnCallbacks(Callback):
     """Tells scikit-learn's own callbacks (1.9 and later) of each epoch; they may end the training.
 
@@ -634,6 +499,92 @@ class ScikitLearnCallbacks(Callback):
             estimator=self.estimator, **self.told, reconstruction_attributes=self.snapshot
         ):
             raise TrainingStopped
+
+
+class ScoreMonitor:
+    """Scores after each epoch, and the end of the training where they get no better.
+
+    A callback of scikit-learn, for ``set_callbacks``, that needs no `y`, unlike
+    `sklearn.callback.ScoringMonitor`. Inside a pipeline or a search, set it on the estimator.
+
+    Parameters
+    ----------
+    scoring : callable or None, default=None
+        ``scoring(estimator, X) -> float``, the higher, the better; None: ``estimator.score(X)``.
+    X : array-like of shape (n_samples, n_features) or None, default=None
+        Rows to score; None: the training rows.
+    n_iter_no_change : int or None, default=None
+        Epochs without a better score after which to stop; None: monitor only. The weights are those
+        of the last epoch; `early_stopping` of the estimator goes back to the best ones.
+    tol : float, default=0.0
+        Improvement that counts.
+
+    Attributes
+    ----------
+    runs_ : list of list of float
+        Scores of each epoch, one list for each fit in this process.
+
+    Notes
+    -----
+    The estimator is completed for each score, with the density that its scores need.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_aae import AdversarialAutoencoder
+    >>> from sklearn_aae.callbacks import ScoreMonitor
+    >>> monitor = ScoreMonitor()
+    >>> model = AdversarialAutoencoder(max_iter=3, random_state=0).set_callbacks(monitor)
+    >>> model = model.fit(load_iris().data)
+    >>> len(monitor.runs_[-1])
+    3
+    """
+
+    def __init__(
+        self,
+        scoring: Callable[[Any, Any], float] | None = None,
+        X: Any = None,
+        n_iter_no_change: int | None = None,
+        tol: float = 0.0,
+    ) -> None:
+        self.scoring = scoring
+        self.X = X
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        # scikit-learn hands one callback to all clones of an estimator.
+        self.runs_: list[list[float]] = []
+        self._running: dict[int, list[float]] = {}
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Begin a run."""
+        scores: list[float] = []
+        self.runs_.append(scores)
+        self._running[id(estimator)] = scores
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        """End a run."""
+        self._running.pop(id(estimator), None)
+
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+        """Nothing to do; scikit-learn's protocol asks for it."""
+
+    def on_fit_task_end(
+        self, estimator: Any, context: Any, *, X: Any, fitted_estimator: Any
+    ) -> bool:
+        """Score after an epoch; True ends the training."""
+        if context.task_name != "epoch":
+            return False
+        rows = X if self.X is None else self.X
+        if self.scoring is None:
+            score = fitted_estimator.score(rows)
+        else:
+            score = self.scoring(fitted_estimator, rows)
+        scores = self._running[id(estimator)]
+        scores.append(float(score))
+        n = self.n_iter_no_change
+        if n is None or len(scores) <= n:
+            return False
+        return max(scores[-n:]) <= max(scores[:-n]) + self.tol
 
 
 class Progress(Callback):

@@ -211,16 +211,17 @@ def test_the_warning_points_at_the_caller():
     assert {w.filename for w in caught} == {__file__}
 
 
-def constant_columns():
+def constant_columns(n):
     X = np.random.default_rng(0).normal(size=(200, 6))
-    X[:, :3] = [0, 1e6, -3]
+    X[:, :n] = [0, 1e6, -3, 1, 2][:n]
     return X
 
 
 ORDINARY = {
     "iris": load_iris().data,
     "breast_cancer": load_breast_cancer().data,
-    "constant_columns": constant_columns(),
+    "constant_columns": constant_columns(3),
+    "one_column_that_varies": constant_columns(5),
     "constant": np.ones((50, 4)),
     "twenty_rows": np.random.default_rng(0).normal(size=(20, 5)),
     "two_rows": np.eye(2),

@@ -3,6 +3,7 @@
 import copy
 import re
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -141,7 +142,10 @@ def test_a_warm_start_that_diverges_at_once_keeps_the_last_fit(X):
 
 def test_a_rise_that_passes_is_no_divergence(X):
     _, model = spoiled(40, 2.0, max_iter=300)
-    losses = model.fit(X).history_["reconstruction_loss"]
+    with warnings.catch_warnings():
+        # The codes are far off after such a blow.
+        warnings.filterwarnings("ignore", "The discriminator won", ConvergenceWarning)
+        losses = model.fit(X).history_["reconstruction_loss"]
     assert losses[38] < 1
     assert losses[39] > 100
     assert losses[-1] < 1

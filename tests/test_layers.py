@@ -16,6 +16,7 @@ LAYERS = [
     {"_density", "_inference", "_likelihoods", "metrics", "modules", "priors"},
     {"_critics", "_diagnostics"},
     {"_build", "_net", "_training_state"},
+    {"_checkpoint"},
     {"callbacks"},
     {"_base"},
     {"_autoencoder"},
