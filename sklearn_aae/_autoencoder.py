@@ -203,6 +203,10 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
     `partial_fit` and `warm_start` keep the scaling of the first call, to which the weights are
     tied.
 
+    A fitted estimator may be used by several threads at once. With ``n_jobs``, joblib's processes
+    share the processor's cores, torch's threads included; with its threads, each fit uses as many
+    as `torch.set_num_threads` allows.
+
     References
     ----------
     .. [1] Makhzani, Shlens, Jaitly, Goodfellow and Frey (2015), "Adversarial autoencoders",

@@ -9,6 +9,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -205,7 +206,8 @@ def test_what_does_not_touch_the_training_does_not_matter(X, tmp_path, capsys):
 
 def test_fits_of_a_grid_search_share_a_directory(X, tmp_path):
     grid = {"n_components": [1, 2]}
-    search = GridSearchCV(estimator(tmp_path, max_iter=4), grid, cv=2, n_jobs=2).fit(X)
+    with joblib.parallel_backend("threading", n_jobs=2):
+        search = GridSearchCV(estimator(tmp_path, max_iter=4), grid, cv=2).fit(X)
     plain = GridSearchCV(AdversarialAutoencoder(max_iter=4, random_state=0), grid, cv=2).fit(X)
     assert_array_equal(search.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"])
     assert list(tmp_path.iterdir()) == []
@@ -281,7 +283,7 @@ def test_a_checkpoint_holds_no_pickle_and_is_small(X, tmp_path):
         for value in module.state_dict().values()
     )
     # Weights, two moments of Adam, and the best weights of early stopping; generators, history.
-    assert 4 * n_bytes < size < 4 * n_bytes + 50_000
+    assert 4 * n_bytes < size < 4 * n_bytes + 100_000
 
 
 def test_states_come_back_as_they_were(tmp_path):
