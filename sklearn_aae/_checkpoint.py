@@ -53,7 +53,8 @@ class Checkpoint(Callback):
 
     Your other callbacks are part of the state if they have ``get_state(net)``, which returns
     arrays, numbers and strings, and dicts and lists of them, and ``set_state(net, state)``. What
-    they change in the networks is, in any case.
+    they change in the networks is, in any case. Without these methods, their parameters are not
+    compared: start afresh, in an empty directory, if you change one that touches the training.
 
     Examples
     --------

@@ -100,6 +100,7 @@ def dead_directions(
 
 
 def n_distinct_rows(X: np.ndarray) -> int:
+    """Number of rows that differ, to the bit."""
     return len({row.tobytes() for row in X})
 
 
