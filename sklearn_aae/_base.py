@@ -416,8 +416,9 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         advice += "or look for extreme values in X."
         if guard.restored_epoch_ is None:
             raise ValueError(f"{net.diverged_}: the training diverged. {advice}")
-        stopping = dict(net.callbacks_).get("EarlyStopping")
-        best = getattr(stopping, "best_epoch_", 0)
+        best = max(
+            (c.best_epoch_ for _, c in net.callbacks_ if isinstance(c, EarlyStopping)), default=0
+        )
         warnings.warn(
             f"{net.diverged_}: the training diverged. The estimator is fitted with the weights of "
             f"epoch {best or guard.restored_epoch_}, before that. {advice}",

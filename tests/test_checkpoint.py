@@ -21,7 +21,7 @@ from skorch.callbacks import Callback, EpochScoring
 from torch import nn
 
 from sklearn_aae import AdversarialAutoencoder
-from sklearn_aae._files import load_state, save_state
+from sklearn_aae._files import load_state, save_state, write_atomically
 from sklearn_aae.callbacks import Checkpoint
 from sklearn_aae.priors import Normal
 
@@ -51,7 +51,8 @@ def X():  # noqa: N802  # the matrix
 def estimator(directory, *further, every=1, **parameters):
     return AdversarialAutoencoder(
         callbacks=[*further, Checkpoint(directory, every=every)],
-        **{"max_iter": 8, "random_state": 0, **parameters},
+        # Three steps in an epoch, of which the game does not treat all alike.
+        **{"max_iter": 8, "batch_size": 36, "random_state": 0, **parameters},
     )
 
 
@@ -101,6 +102,17 @@ def test_a_resumed_fit_equals_one_that_was_never_killed(X, tmp_path, parameters)
     kill(model, X, epoch=4)
     assert_same_fit(model.fit(X), whole, X)
     assert resumed(model) == 3
+
+
+def test_the_best_weights_of_early_stopping_survive(X, tmp_path):
+    model = estimator(tmp_path, max_iter=300, early_stopping=True, n_iter_no_change=5, tol=0.0)
+    whole = clone(model).set_params(callbacks=None).fit(X)
+    best_epoch = dict(whole.net_.callbacks_)["EarlyStopping"].best_epoch_
+    last_checkpoint = whole.n_iter_ - 2
+    assert best_epoch <= last_checkpoint
+    kill(model, X, epoch=last_checkpoint + 1)
+    assert_same_fit(model.fit(X), whole, X)
+    assert resumed(model) == last_checkpoint
 
 
 def test_weights_labels_and_held_out_rows_are_part_of_the_training(X, tmp_path):
@@ -301,6 +313,20 @@ def test_states_come_back_as_they_were(tmp_path):
     assert loaded["b"]["x/y"] == state["b"]["x/y"]
     assert loaded["c"][2].shape == (0, 2)
     assert type(loaded["d"]) is float
+
+
+def test_a_failure_in_writing_keeps_the_old_file_and_leaves_no_other(tmp_path):
+    path = tmp_path / "file"
+
+    def fails(file):
+        file.write(b"new")
+        raise OSError("no more")
+
+    write_atomically(path, lambda file: file.write(b"old"))
+    with pytest.raises(OSError, match="no more"):
+        write_atomically(path, fails)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, np.array([object()]), 1j])
