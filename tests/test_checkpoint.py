@@ -89,7 +89,7 @@ def dropout_encoder(n_in, n_out):
     "parameters",
     [
         {},
-        {"early_stopping": True, "n_iter_no_change": 3, "tol": 0.1, "max_iter": 30},
+        {"early_stopping": True, "n_iter_no_change": 6, "tol": 0.1, "max_iter": 30},
         {"encoder": dropout_encoder, "posterior": "implicit"},
         {"optimizer": torch.optim.SGD, "posterior": "gaussian"},
         {"adversarial_weight": 0},
