@@ -204,8 +204,9 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
     tied.
 
     A fitted estimator may be used by several threads at once. With ``n_jobs``, joblib's processes
-    share the processor's cores, torch's threads included; with its threads, each fit uses as many
-    as `torch.set_num_threads` allows.
+    share the processor's cores, torch's threads included. Its backend "multiprocessing" forks the
+    process and hangs where torch has run on more than one thread before, as OpenMP's threads do not
+    survive a fork: use "loky", its default, or call ``torch.set_num_threads(1)`` first.
 
     References
     ----------
