@@ -106,6 +106,11 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
     `partial_fit` and `warm_start` keep the scaling of the first call, to which the weights are
     tied.
 
+    A fitted estimator may be used by several threads at once. With ``n_jobs``, joblib's processes
+    share the processor's cores, torch's threads included. Its backend "multiprocessing" forks the
+    process and hangs where torch has run on more than one thread before, as OpenMP's threads do not
+    survive a fork: use "loky", its default, or call ``torch.set_num_threads(1)`` first.
+
     References
     ----------
     .. [1] Makhzani, Shlens, Jaitly, Goodfellow and Frey (2015), "Adversarial autoencoders",
@@ -238,8 +243,17 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         Raises
         ------
         ValueError
-            If a parameter or array is out of its range, a network does not fit the data, or a
-            loss becomes NaN. The estimator is then as it was before the call.
+            If a parameter or array is out of its range, a network does not fit the data, or the
+            training diverges at once. The estimator is then as it was before the call.
+        MemoryError
+            If the memory does not suffice. The estimator is as before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the training diverged later (the estimator then has the last good weights), was
+            interrupted, or ended badly: with a collapsed code, dead dimensions, or a discriminator
+            that won. Says which parameter to change.
         """
         continued = self.warm_start and hasattr(self, "net_")
         self._fit(X, y, sample_weight, X_val, continued=continued)

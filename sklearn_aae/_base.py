@@ -28,6 +28,7 @@ from sklearn_aae._build import (
     resolve_n_components,
     seeded_global_generator,
 )
+from sklearn_aae._checkpoint import split_checkpoints
 from sklearn_aae._compat import (
     HasMethods,
     Interval,
@@ -36,6 +37,7 @@ from sklearn_aae._compat import (
     output_frame,
 )
 from sklearn_aae._critics import ADVERSARIAL_LOSSES, Critic
+from sklearn_aae._diagnostics import n_distinct_rows, training_problems
 from sklearn_aae._inference import apply_in_chunks, in_dtype
 from sklearn_aae._likelihoods import LIKELIHOODS, make_likelihood
 from sklearn_aae._net import AdversarialNet, Rows
@@ -43,6 +45,7 @@ from sklearn_aae._scaling import KNEE, chunk_size, column_scaling, squashed, val
 from sklearn_aae.callbacks import (
     AdversarialTraining,
     EarlyStopping,
+    LastGoodWeights,
     LearningRateDecay,
     PriorMatch,
     Progress,
@@ -187,7 +190,10 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         continued: bool = False,
     ) -> None:
         """Validate, build or continue the networks, train, and learn what comes after."""
-        with _restored_on_error(self):
+        with _restored_on_error(self), _advice_on_memory(self):
+            _, checkpoints = split_checkpoints(self.callbacks)
+            if checkpoints:
+                self._check_resumable(single_pass=n_epochs is not None)
             X = validate_data(
                 self, X, dtype=[np.float64, np.float32], ensure_min_samples=2, reset=not continued
             )
@@ -210,7 +216,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
                 self._check_domain("X_val", X_val)
             if not continued:
                 self._scale_columns(X, sample_weight)
-                self._bind_prior(X.shape[1])
+                self._bind_prior(X)
             labels = self._encode_labels(y, X, continued)
             if not continued:
                 self._build(X, sample_weight, device, seed, labels)
@@ -233,9 +239,36 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
                     held_out_labels = None if labels is None else labels[validation]
             # Looking at held-out rows after every epoch takes time, so it is done where asked for.
             watched = held_out if self.early_stopping or X_val is not None else None
-            self._train(X, targets, training, watched, held_out_labels, n_epochs)
-            self._measure_prior_match(X if held_out is None else held_out)
-            self._fit_after_training(X, sample_weight, training, held_out, random_state)
+
+            def complete(model: BaseAdversarialAutoencoder, draws: np.random.RandomState) -> None:
+                model._measure_prior_match(X if held_out is None else held_out)
+                model._fit_after_training(X, sample_weight, training, held_out, draws)
+
+            def snapshot() -> dict[str, Any]:
+                model = self._copy_of_the_moment()
+                complete(model, copy.deepcopy(random_state))
+                return {n: v for n, v in vars(model).items() if n not in self.get_params(False)}
+
+            told = {"X": X, "y": y, "metadata": {}}
+            self._train(X, targets, training, watched, held_out_labels, n_epochs, told, snapshot)
+            complete(self, random_state)
+            self._diagnose(X)
+            if not self.net_.interrupted_:
+                for checkpoint in checkpoints:
+                    checkpoint.complete()
+
+    def _check_resumable(self, single_pass: bool) -> None:
+        """Whether a training with checkpoints, started again, can be the same one."""
+        if single_pass:
+            raise ValueError(
+                "callbacks: Checkpoint resumes fit; partial_fit makes a single pass, which has "
+                "nothing to resume. Save the estimator between calls of partial_fit instead."
+            )
+        if self.random_state is None:
+            raise ValueError(
+                "callbacks: Checkpoint needs random_state as an int, got random_state=None: a "
+                "training with other random numbers cannot go on from it. Set random_state=0."
+            )
 
     # Hooks, each called before any training but the last.
 
@@ -292,8 +325,12 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
 
     # Networks.
 
-    def _bind_prior(self, n_features: int) -> None:
-        self.n_components_ = resolve_n_components(self.n_components, n_features)
+    def _bind_prior(self, X: np.ndarray) -> None:
+        k = resolve_n_components(self.n_components, X.shape[1])
+        if self.n_components == "auto":
+            # Constant columns are no room for a code.
+            k = min(k, max(1, int(np.count_nonzero(X.min(axis=0) < X.max(axis=0))) - 1))
+        self.n_components_ = k
         self.prior_ = bind_prior(self.prior, self.n_components_)
         self._check_parameters()
 
@@ -397,6 +434,8 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         X_held_out: np.ndarray | None,
         held_out_labels: np.ndarray | None,
         n_epochs: int | None,
+        told: dict[str, Any],
+        snapshot: Callable[[], dict[str, Any]],
     ) -> None:
         net = self.net_
         device = torch.device(net.device)
@@ -426,11 +465,11 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
                 self.max_iter, len(rows), net.batch_size, X.shape[1], thorough=self._thorough
             )
         context = self._init_callback_context(max_subtasks=n_epochs)
-        told: dict[str, Any] = {"X": X, "y": None, "metadata": {}}
         context.call_on_fit_task_begin(estimator=self, **told)
 
         monitor = PriorMatch(self.prior_) if self.adversarial_weight > 0 else None
-        own: list[Any] = []
+        guard = LastGoodWeights()
+        own: list[Any] = [guard]
         net.scale_learning_rates(1.0)
         if not single_pass:
             own.append(LearningRateDecay(n_epochs))
@@ -440,19 +479,25 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             own.append(EarlyStopping(self.n_iter_no_change, self.tol, monitor))
         if self.verbose:
             own.append(Progress(n_epochs))
-        own.append(ScikitLearnCallbacks(self, context, told, self._snapshot))
-        net.callbacks = [*own, *(self.callbacks or [])]
+        own.append(ScikitLearnCallbacks(self, context, told, snapshot))
+        # Checkpoints come last: they hold what the others did at the end of an epoch.
+        others, checkpoints = split_checkpoints(self.callbacks)
+        net.callbacks = [*own, *others, *checkpoints]
         net._initialize_callbacks()
         if held_out is not None:
             net.train_split = lambda dataset, y=None, **_: (dataset, held_out)
         n_before = len(net.history)
-        with seeded_global_generator(self._has_custom_network(), net.seed + n_before):
+        net.max_epochs = n_epochs
+        net.seeds_global_generator = self._has_custom_network()
+        with seeded_global_generator(net.seeds_global_generator, net.seed + n_before):
             try:
-                net.partial_fit(rows, epochs=n_epochs)
+                net.partial_fit(rows)
             finally:
                 net.train_split = None
         net._set_training(False)
-        self._record_history(n_before)
+        self._record_history()
+        if net.diverged_ is not None:
+            self._report_divergence(guard)
         if net.interrupted_:
             warnings.warn(
                 f"Training interrupted after {self.n_iter_} of {n_before + n_epochs} epochs: the "
@@ -460,12 +505,30 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
                 ConvergenceWarning,
                 stacklevel=5,
             )
-        context.call_on_fit_task_end(estimator=self, **told, reconstruction_attributes={})
+        context.call_on_fit_task_end(estimator=self, **told, reconstruction_attributes=snapshot)
         # What refers to the data goes with the training.
         net.callbacks = self.callbacks
         net.callbacks_ = [
             (name, c) for name, c in net.callbacks_ if not isinstance(c, ScikitLearnCallbacks)
         ]
+
+    def _report_divergence(self, guard: LastGoodWeights) -> None:
+        net = self.net_
+        advice = f"Lower lr (now {net.lr:g}) or discriminator_lr (now {net.discriminator_lr:g}), "
+        if not self.standardize:
+            advice += "set standardize=True, "
+        advice += "or look for extreme values in X."
+        if guard.restored_epoch_ is None:
+            raise ValueError(f"{net.diverged_}: the training diverged. {advice}")
+        best = max(
+            (c.best_epoch_ for _, c in net.callbacks_ if isinstance(c, EarlyStopping)), default=0
+        )
+        warnings.warn(
+            f"{net.diverged_}: the training diverged. The estimator is fitted with the weights of "
+            f"epoch {best or guard.restored_epoch_}, before that. {advice}",
+            ConvergenceWarning,
+            stacklevel=6,
+        )
 
     def _rows(self, X: np.ndarray, device: torch.device, **options: Any) -> Rows:
         options = {"knee": self._knee} | options
@@ -496,7 +559,30 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             "null_quantile": monitor.null_quantile_,
         }
 
-    def _record_history(self, n_before: int) -> None:
+    def _diagnose(self, X: np.ndarray) -> None:
+        """Warn of a training that ended, and not well."""
+        net = self.net_
+        if net.diverged_ is not None or net.interrupted_:
+            return  # that has been said
+        rows = X[:: max(1, len(X) // PriorMatch.MAX_CODES)]
+        for problem in training_problems(
+            self._encode(rows),
+            self.prior_,
+            n_distinct_rows(rows),
+            n_steps=net.game.n_steps_,
+            adversarial_weight=float(self.adversarial_weight),
+            adversarial_loss=self.adversarial_loss,
+            noise=net.noise,
+            lr=net.lr,
+            discriminator_lr=net.discriminator_lr,
+            n_components=self.n_components_,
+            accuracy=self.history_.get("discriminator_accuracy", []),
+            prior_match=self.prior_match_,
+            reconstruction_loss=self.history_["reconstruction_loss"][-1],
+        ):
+            warnings.warn(problem, ConvergenceWarning, stacklevel=5)
+
+    def _record_history(self) -> None:
         complete = [row for row in self.net_.history if "train_loss" in row]
         del self.net_.history[len(complete) :]
         hidden = ("batches", "epoch", "dur")
@@ -510,12 +596,13 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         }
         self.n_iter_ = len(complete)
 
-    def _snapshot(self) -> dict[str, Any]:
-        """Fitted attributes of the moment, for callbacks that ask for a fitted estimator."""
-        state = {name: value for name, value in vars(self).items() if name != "net_"}
-        net = copy.deepcopy(self.net_)
-        net._set_training(False)
-        return {**{n: v for n, v in state.items() if n not in self.get_params(False)}, "net_": net}
+    def _copy_of_the_moment(self) -> BaseAdversarialAutoencoder:
+        """A copy with the networks as they are, which training on does not change."""
+        model = copy.copy(self)
+        model.net_ = copy.deepcopy(self.net_)
+        model.net_._set_training(False)
+        model._record_history()
+        return model
 
     # Use.
 
@@ -690,6 +777,27 @@ def _restored_on_error(estimator: BaseEstimator) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+
+
+@contextmanager
+def _advice_on_memory(estimator: BaseEstimator) -> Iterator[None]:
+    """Let errors of exhausted memory say which parameters to lower."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # On the CPU, torch raises RuntimeError for this as for anything else.
+        signs = ("can't allocate memory", "not enough memory", "out of memory")
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not any(
+            sign in str(error) for sign in signs
+        ):
+            raise
+        net = getattr(estimator, "net_", None)
+        batch_size = estimator.batch_size if net is None else net.batch_size
+        raise MemoryError(
+            f"Out of memory in fit: {error}. Lower batch_size (now {batch_size}) or "
+            f"hidden_layer_sizes (now {estimator.hidden_layer_sizes!r}), or train on chunks of X "
+            "with partial_fit. The estimator is as it was before."
+        ) from error
 
 
 def local_random_state(random_state: Any) -> np.random.RandomState:

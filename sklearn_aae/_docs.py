@@ -11,7 +11,7 @@ __all__ = ["document_shared_parameters"]
 _PARAMETERS = """
 n_components : int or "auto", default="auto"
     Width of the code. "auto" is about the square root of n_features, from 2 to 16, and less
-    than n_features where possible.
+    than the number of columns that are not constant, where possible.
 
 hidden_layer_sizes : tuple of int or "auto", default="auto"
     Widths of the encoder's hidden layers; the decoder mirrors them. "auto": about twice

@@ -22,8 +22,14 @@ from sklearn_aae._critics import weighted_mean
 from sklearn_aae._scaling import squashed
 from sklearn_aae._terms import Batch
 
-__all__ = ["AdversarialNet", "BatchIterator", "Rows", "TrainingStopped", "restored_generator"]
-
+__all__ = [
+    "AdversarialNet",
+    "BatchIterator",
+    "Rows",
+    "TrainingDiverged",
+    "TrainingStopped",
+    "restored_generator",
+]
 
 # Labelled rows for each row of a batch: one in four of so many.
 _LABELLED_SHARE = 4
@@ -31,6 +37,10 @@ _LABELLED_SHARE = 4
 
 class TrainingStopped(Exception):  # noqa: N818  # an event, like StopIteration
     """Raised by a callback at the end of an epoch to end the training in good order."""
+
+
+class TrainingDiverged(Exception):  # noqa: N818  # an event, too
+    """Raised by a callback at the end of an epoch whose losses are of no use; says which."""
 
 
 class Rows(torch.utils.data.Dataset):
@@ -95,6 +105,12 @@ class Rows(torch.utils.data.Dataset):
         # Standardised in the dtype of X: float32 would lose columns far from zero in float64.
         x = squashed(x.sub_(center).div_(scale), self._knee).float()
         return x, {name: values[indices] for name, values in self._targets.items()}
+
+    def arrays(self) -> Iterator[Any]:
+        """All that the batches are made of, as arrays, tensors and plain values."""
+        yield from (self._X, self._selected, self._center, self._scale, self._knee)
+        for name, values in self._targets.items():
+            yield from (name, values)
 
 
 class BatchIterator:
@@ -215,7 +231,12 @@ class AdversarialNet(NeuralNet):
         self.optimizer_options = optimizer_options
         self.seed = seed
         self.terms = terms
+        # Whether the networks draw from torch's global generator, which the caller then seeds.
+        self.seeds_global_generator = False
+        # Epochs of this training that a checkpoint stands for.
+        self.n_epochs_resumed_ = 0
         self.interrupted_ = False
+        self.diverged_: str | None = None
         super().__init__(
             module,
             criterion,
@@ -291,12 +312,22 @@ class AdversarialNet(NeuralNet):
                 raise TrainingStopped from None
             raise
 
-    def fit_loop(self, *args: Any, **kwargs: Any) -> AdversarialNet:
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        super().on_train_begin(net, X=X, y=y, **kwargs)
+        self.n_epochs_resumed_ = 0
         self.interrupted_ = False
+        self.diverged_ = None
+
+    def fit_loop(
+        self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any
+    ) -> AdversarialNet:
+        epochs = self.max_epochs if epochs is None else epochs
         try:
-            super().fit_loop(*args, **kwargs)
+            super().fit_loop(X, y, epochs - self.n_epochs_resumed_, **kwargs)
         except TrainingStopped:
             pass
+        except TrainingDiverged as event:
+            self.diverged_ = str(event)
         except KeyboardInterrupt:
             self.interrupted_ = True
         return self

@@ -1,11 +1,11 @@
-"""Callbacks of the training: the adversarial game, monitors, early stopping, progress."""
+"""Callbacks of the training: the game, monitors, early stopping, checkpoints, progress."""
 
 from __future__ import annotations
 
 import copy
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,16 +14,21 @@ from skorch.callbacks import Callback
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from sklearn_aae._checkpoint import Checkpoint
 from sklearn_aae._critics import Critic, sliced_wasserstein_distance
-from sklearn_aae._net import TrainingStopped
+from sklearn_aae._net import TrainingDiverged, TrainingStopped
+from sklearn_aae._training_state import all_finite, copy_networks, restore_networks
 from sklearn_aae.priors import draw
 
 __all__ = [
     "AdversarialTraining",
+    "Checkpoint",
     "EarlyStopping",
+    "LastGoodWeights",
     "LearningRateDecay",
     "PriorMatch",
     "Progress",
+    "ScoreMonitor",
 ]
 
 # The penalty is a smooth function of slowly changing weights: computing it every fourth step at
@@ -67,8 +72,17 @@ class AdversarialTraining(Callback):
         return loss if critic == "prior" else f"{critic}_{loss}"
 
     def initialize(self) -> AdversarialTraining:
-        self.n_steps_ = 0
+        # Steps are counted on where fits continue each other, in chunks of few steps each.
+        self.n_steps_ = getattr(self, "n_steps_", 0)
         return self
+
+    def get_state(self, net: Any) -> dict[str, Any]:
+        """What a checkpoint has to hold of this callback."""
+        return {"n_steps": self.n_steps_}
+
+    def set_state(self, net: Any, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.n_steps_ = state["n_steps"]
 
     def train_discriminators(
         self, net: Any, codes: Tensor, targets: dict[str, Tensor]
@@ -122,11 +136,7 @@ class AdversarialTraining(Callback):
                 continue
             value = float(np.average([row[name] for row in rows], weights=sizes))
             if not math.isfinite(value):
-                raise ValueError(
-                    f"{name} became {value} in epoch {len(history)}: the training diverged. Lower "
-                    f"lr (now {net.lr:g}) or discriminator_lr (now {net.discriminator_lr:g}), set "
-                    "standardize=True, or look for extreme values in X."
-                )
+                raise TrainingDiverged(f"{name} became {value} in epoch {len(history)}")
             history.record(name, value)
         # The rows of an epoch are of use while it lasts; keeping all of them would grow with the
         # number of steps.
@@ -165,6 +175,14 @@ class LearningRateDecay(Callback):
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         self.n_steps_ = 0
         self.n_steps_total_ = self.n_epochs * len(net.get_iterator(X, training=True))
+
+    def get_state(self, net: Any) -> dict[str, Any]:
+        """What a checkpoint has to hold of this callback."""
+        return {"n_steps": self.n_steps_}
+
+    def set_state(self, net: Any, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.n_steps_ = state["n_steps"]
 
     def on_batch_begin(
         self, net: Any, batch: Any = None, training: bool | None = None, **kwargs: Any
@@ -330,11 +348,123 @@ class EarlyStopping(Callback):
         if self._n_stale >= self.n_iter_no_change:
             raise TrainingStopped
 
+    def get_state(self, net: Any) -> dict[str, Any]:
+        """What a checkpoint has to hold of this callback."""
+        return {
+            "best_criterion": self.best_criterion_,
+            "best_epoch": self.best_epoch_,
+            "n_stale": self._n_stale,
+            "best_weights": self._best_weights,
+        }
+
+    def set_state(self, net: Any, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.best_criterion_ = state["best_criterion"]
+        self.best_epoch_ = state["best_epoch"]
+        self._n_stale = state["n_stale"]
+        self._best_weights = state["best_weights"]
+
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         if self._best_weights is not None:
             net.module_.load_state_dict(self._best_weights[0])
             net.discriminators_.load_state_dict(self._best_weights[1])
             self._best_weights = None
+
+
+class LastGoodWeights(Callback):
+    """Go back to weights from before the training diverged.
+
+    A training has diverged where a loss or weight is not finite, or where the reconstruction loss
+    ends far above its lowest value and above what predicting the column means costs. Networks and
+    optimisers then become those of the last copy made in a good epoch.
+
+    Parameters
+    ----------
+    n_steps : int, default=50
+        Steps from one copy to the next, in memory, at the end of an epoch. On one thread of a CPU,
+        a copy every 50 steps takes 0.5 to 0.8 % of the time of default networks.
+
+    Attributes
+    ----------
+    kept_epoch_ : int
+        Epoch of the last copy, from 1; 0 before the first.
+    restored_epoch_ : int or None
+        Epoch gone back to; None where there was no need.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_aae import AdversarialAutoencoder
+    >>> model = AdversarialAutoencoder(max_iter=2, random_state=0).fit(load_iris().data)
+    >>> print(dict(model.net_.callbacks_)["LastGoodWeights"].restored_epoch_)
+    None
+    """
+
+    # A reconstruction loss of 1 is that of predicting the column means: at ten times that, and ten
+    # times what the same training reached before, a model is of no use.
+    _EXPLODED = 10.0
+
+    def __init__(self, n_steps: int = 50) -> None:
+        self.n_steps = n_steps
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        self.kept_epoch_ = 0
+        self.restored_epoch_: int | None = None
+        self._kept: dict[str, Any] | None = None
+        self._lowest = math.inf
+        self._exploded = False
+        self._n_steps_since = self.n_steps
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        row = net.history[-1]
+        loss = row["reconstruction_loss"]
+        self._lowest = min(self._lowest, loss)
+        self._exploded = loss > self._EXPLODED * max(1.0, self._lowest)
+        self._n_steps_since += row["train_batch_count"]
+        if self._n_steps_since >= self.n_steps and not self._exploded:
+            self._keep(net)
+
+    def _keep(self, net: Any) -> None:
+        # Finite losses came from the weights before the last step.
+        if all_finite(net):
+            self._kept, self.kept_epoch_ = copy_networks(net), net.history[-1]["epoch"]
+            self._n_steps_since = 0
+
+    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        if net.diverged_ is None and self._exploded:
+            net.diverged_ = (
+                f"reconstruction_loss rose to {net.history[-1]['reconstruction_loss']:g} by epoch "
+                f"{len(net.history)}, from {self._lowest:g} at best"
+            )
+        if net.diverged_ is None and not all_finite(net):
+            net.diverged_ = f"weights became infinite or NaN in epoch {len(net.history)}"
+        if net.diverged_ is not None and self._kept is not None:
+            restore_networks(net, self._kept)
+            self.restored_epoch_ = self.kept_epoch_
+        self._kept = None
+
+    def get_state(self, net: Any) -> dict[str, Any]:
+        """What a checkpoint has to hold of this callback."""
+        # With a checkpoint of the same epoch, no second copy has to be stored.
+        epoch = net.history[-1]["epoch"]
+        if not self._exploded and self.kept_epoch_ != epoch:
+            self._keep(net)
+        is_current = self.kept_epoch_ == epoch
+        return {
+            "lowest": self._lowest,
+            "exploded": self._exploded,
+            "n_steps_since": self._n_steps_since,
+            "kept_epoch": self.kept_epoch_,
+            "kept": None if is_current else self._kept,
+        }
+
+    def set_state(self, net: Any, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self._lowest, self._exploded = state["lowest"], state["exploded"]
+        self._n_steps_since, self.kept_epoch_ = state["n_steps_since"], state["kept_epoch"]
+        is_current = self.kept_epoch_ == net.history[-1]["epoch"]
+        self._kept = copy_networks(net) if is_current else state["kept"]
 
 
 class ScikitLearnCallbacks(Callback):
@@ -371,6 +501,92 @@ class ScikitLearnCallbacks(Callback):
             raise TrainingStopped
 
 
+class ScoreMonitor:
+    """Scores after each epoch, and the end of the training where they get no better.
+
+    A callback of scikit-learn, for ``set_callbacks``, that needs no `y`, unlike
+    `sklearn.callback.ScoringMonitor`. Inside a pipeline or a search, set it on the estimator.
+
+    Parameters
+    ----------
+    scoring : callable or None, default=None
+        ``scoring(estimator, X) -> float``, the higher, the better; None: ``estimator.score(X)``.
+    X : array-like of shape (n_samples, n_features) or None, default=None
+        Rows to score; None: the training rows.
+    n_iter_no_change : int or None, default=None
+        Epochs without a better score after which to stop; None: monitor only. The weights are those
+        of the last epoch; `early_stopping` of the estimator goes back to the best ones.
+    tol : float, default=0.0
+        Improvement that counts.
+
+    Attributes
+    ----------
+    runs_ : list of list of float
+        Scores of each epoch, one list for each fit in this process.
+
+    Notes
+    -----
+    The estimator is completed for each score, with the density that its scores need.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_aae import AdversarialAutoencoder
+    >>> from sklearn_aae.callbacks import ScoreMonitor
+    >>> monitor = ScoreMonitor()
+    >>> model = AdversarialAutoencoder(max_iter=3, random_state=0).set_callbacks(monitor)
+    >>> model = model.fit(load_iris().data)
+    >>> len(monitor.runs_[-1])
+    3
+    """
+
+    def __init__(
+        self,
+        scoring: Callable[[Any, Any], float] | None = None,
+        X: Any = None,
+        n_iter_no_change: int | None = None,
+        tol: float = 0.0,
+    ) -> None:
+        self.scoring = scoring
+        self.X = X
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        # scikit-learn hands one callback to all clones of an estimator.
+        self.runs_: list[list[float]] = []
+        self._running: dict[int, list[float]] = {}
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Begin a run."""
+        scores: list[float] = []
+        self.runs_.append(scores)
+        self._running[id(estimator)] = scores
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        """End a run."""
+        self._running.pop(id(estimator), None)
+
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+        """Nothing to do; scikit-learn's protocol asks for it."""
+
+    def on_fit_task_end(
+        self, estimator: Any, context: Any, *, X: Any, fitted_estimator: Any
+    ) -> bool:
+        """Score after an epoch; True ends the training."""
+        if context.task_name != "epoch":
+            return False
+        rows = X if self.X is None else self.X
+        if self.scoring is None:
+            score = fitted_estimator.score(rows)
+        else:
+            score = self.scoring(fitted_estimator, rows)
+        scores = self._running[id(estimator)]
+        scores.append(float(score))
+        n = self.n_iter_no_change
+        if n is None or len(scores) <= n:
+            return False
+        return max(scores[-n:]) <= max(scores[:-n]) + self.tol
+
+
 class Progress(Callback):
     """A bar over epochs with losses and the time left; lines of text where there is no terminal.
 
@@ -399,6 +615,7 @@ class Progress(Callback):
         self.keys = keys
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        self._n_before = len(net.history)
         # A notebook's bar is a widget and needs no terminal.
         notebook = "ipykernel" in sys.modules
         self._bar = (
@@ -408,11 +625,11 @@ class Progress(Callback):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         row = net.history[-1]
         losses = {key: f"{row[key]:.4f}" for key in self.keys if key in row}
+        epoch = len(net.history) - self._n_before
         if self._bar is not None:
             self._bar.set_postfix(losses, refresh=False)
-            self._bar.update()
+            self._bar.update(epoch - self._bar.n)
             return
-        epoch = row["epoch"]
         every = max(1, self.n_epochs // self._N_LINES)
         if epoch == 1 or epoch % every == 0 or epoch == self.n_epochs:
             text = ", ".join(f"{key}={value}" for key, value in losses.items())

@@ -107,6 +107,17 @@ def test_progress_in_a_log_is_about_ten_lines(capsys):
     assert lines[-1] == "epoch 100/100: reconstruction_loss=0.0100"
 
 
+def test_progress_counts_the_epochs_of_its_own_fit(capsys):
+    net, progress = FakeNet(), Progress(n_epochs=2)
+    net.history.extend({"epoch": epoch} for epoch in (1, 2, 3))
+    progress.on_train_begin(net)
+    for epoch in (4, 5):
+        net.history.append({"epoch": epoch, "reconstruction_loss": 0.5})
+        progress.on_epoch_end(net)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
+
+
 def test_progress_in_a_terminal_is_a_bar(capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     net, progress = FakeNet(), Progress(n_epochs=3)

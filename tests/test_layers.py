@@ -12,11 +12,12 @@ import sklearn_aae
 PACKAGE = Path(sklearn_aae.__file__).parent
 
 LAYERS = [
-    {"_archive", "_compat", "_docs", "_labels", "_plotting", "_scaling"},
+    {"_archive", "_compat", "_docs", "_files", "_labels", "_plotting", "_scaling"},
     {"_density", "_inference", "_likelihoods", "metrics", "modules", "priors"},
-    {"_critics", "displays"},
+    {"_critics", "_diagnostics", "displays"},
     {"_build", "_encoding", "_terms"},
-    {"_net"},
+    {"_net", "_training_state"},
+    {"_checkpoint"},
     {"callbacks"},
     {"_base"},
     {"_autoencoder", "_classifier", "_clusterer", "_conditional"},
