@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Exact versions that are tested; with an open range pip would fetch CUDA builds of torch.
 INSTALL := $(PIP) install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint typecheck pytest clean
+.PHONY: demo test lint typecheck pytest coverage test-oldest docs clean
 
 demo: $(VENV)/.demo-installed
 	$(BIN)/python docs/examples/plot_quickstart.py
@@ -26,6 +26,23 @@ typecheck: $(VENV)/.dev-installed
 pytest: $(VENV)/.dev-installed
 	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(BIN)/python -m pytest
 
+# Where tests go and do not go; the page is coverage/index.html.
+coverage: $(VENV)/.dev-installed
+	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(BIN)/coverage run -m pytest
+	$(BIN)/coverage report
+	$(BIN)/coverage html --quiet
+
+# The oldest versions that are supported, in an environment of their own.
+OLDEST := .venv-oldest
+test-oldest: $(OLDEST)/.installed
+	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(OLDEST)/bin/python -m pytest $(OLDEST_TESTS)
+
+# Warnings are errors; the examples run, and check their own results.
+docs: $(VENV)/.docs-installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --nitpicky --fail-on-warning --keep-going \
+		-b html docs docs/_build/html
+	$(BIN)/python docs/check_links.py docs/_build/html
+
 $(VENV)/bin/python:
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or later is needed: make PYTHON=/path/to/python3.11')"
 	$(PYTHON) -m venv $(VENV)
@@ -40,5 +57,18 @@ $(VENV)/.dev-installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(INSTALL) --editable ".[plot]" --group dev
 	touch $@
 
+$(VENV)/.docs-installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) install --quiet "pip>=25.1"
+	$(INSTALL) --editable ".[plot]" --group docs
+	touch $@
+
+$(OLDEST)/.installed: pyproject.toml constraints.txt constraints-oldest.txt
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet "pip>=25.1"
+	$(OLDEST)/bin/python -m pip install --quiet --constraint constraints-oldest.txt \
+		--editable ".[plot]" --group oldest
+	touch $@
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache .coverage coverage \
+		docs/_build docs/api docs/auto_examples docs/benchmark_tables.md

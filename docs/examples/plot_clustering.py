@@ -1,0 +1,61 @@
+"""
+Clusters without labels, and a map of them
+==========================================
+
+:class:`~sklearn_aae.AdversarialAutoencoderClusterer` splits the code into a cluster and a style
+within it, and draws both on one map: the head of a cluster plus the style.
+"""
+
+# %%
+# Digits, more clusters than there are classes, and a map of two dimensions. The labels serve to
+# name the clusters afterwards.
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.metrics import adjusted_rand_score
+
+from sklearn_aae import AdversarialAutoencoderClusterer
+from sklearn_aae.metrics import clustering_error
+
+X, y = load_digits(return_X_y=True)
+model = AdversarialAutoencoderClusterer(n_clusters=16, n_components=2, random_state=0).fit(X)
+
+# %%
+# Each point is an image; numbers are the clusters, at their heads.
+
+points = model.transform(X)
+figure, ax = plt.subplots(figsize=(7, 5.6), layout="constrained")
+scatter = ax.scatter(*points.T, c=y, cmap="tab10", s=6)
+ax.legend(*scatter.legend_elements(), title="digit", loc="center left", bbox_to_anchor=(1, 0.5))
+for cluster, (head, size) in enumerate(
+    zip(model.cluster_centers_, model.cluster_sizes_, strict=True)
+):
+    if size:
+        ax.text(*head, str(cluster), ha="center", va="center", weight="bold", size=13)
+ax.set(xlabel="first dimension", ylabel="second dimension")
+plt.show()
+
+# %%
+# A cluster can be sampled from: four styles in each.
+
+n_clusters = len(model.cluster_centers_)
+images, _ = model.sample(4 * n_clusters, y=np.tile(np.arange(n_clusters), 4), random_state=0)
+figure, axes = plt.subplots(
+    4, n_clusters, figsize=(9, 2.6), gridspec_kw={"wspace": 0.08, "hspace": 0.08}
+)
+for ax, image in zip(axes.flat, images, strict=True):
+    ax.imshow(image.reshape(8, 8), cmap="gray_r", vmin=0, vmax=16)
+    ax.set(xticks=[], yticks=[])
+for cluster, ax in enumerate(axes[0]):
+    ax.set_title(cluster, fontsize=9)
+plt.show()
+
+# %%
+
+error = clustering_error(y, model.labels_, rule="majority")
+agreement = adjusted_rand_score(y, model.labels_)
+print(f"{(model.cluster_sizes_ > 0).sum()} of {n_clusters} clusters are used. Named after the digit")
+print(f"that most of their images show, they are wrong for {error:.0%} of images")
+print(f"(adjusted Rand index {agreement:.2f}).")
+assert error < 0.5
