@@ -1,4 +1,4 @@
-# Two commands need nothing but Python 3.11 or later and make: `make demo` and `make test`.
+# All commands need nothing but Python 3.11 or later and make. First ones: `make demo`, `make test`.
 
 PYTHON ?= python3
 VENV := .venv
@@ -18,6 +18,7 @@ test: lint typecheck pytest
 lint: $(VENV)/.dev-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 
 typecheck: $(VENV)/.dev-installed
 	$(BIN)/mypy
@@ -35,7 +36,7 @@ coverage: $(VENV)/.dev-installed
 # The oldest versions that are supported, in an environment of their own.
 OLDEST := .venv-oldest
 test-oldest: $(OLDEST)/.installed
-	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(OLDEST)/bin/python -m pytest $(OLDEST_TESTS)
+	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(OLDEST)/bin/python -m pytest
 
 # Warnings are errors; the examples run, and check their own results.
 docs: $(VENV)/.docs-installed
@@ -62,11 +63,13 @@ $(VENV)/.docs-installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(INSTALL) --editable ".[plot]" --group docs
 	touch $@
 
-$(OLDEST)/.installed: pyproject.toml constraints.txt constraints-oldest.txt
+$(OLDEST)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(OLDEST)
+	sed -e 's/^numpy==.*/numpy==2.0.2/' -e 's/^scipy==.*/scipy==1.13.1/' \
+		-e 's/^scikit-learn==.*/scikit-learn==1.7.2/' constraints.txt > $(OLDEST)/constraints.txt
 	$(OLDEST)/bin/python -m pip install --quiet "pip>=25.1"
-	$(OLDEST)/bin/python -m pip install --quiet --constraint constraints-oldest.txt \
-		--editable ".[plot]" --group oldest
+	$(OLDEST)/bin/python -m pip install --quiet --constraint $(OLDEST)/constraints.txt \
+		--editable ".[plot]" --group dev
 	touch $@
 
 clean:

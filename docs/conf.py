@@ -15,11 +15,11 @@ sys.path.insert(0, str(ROOT))
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import sklearn_aae  # noqa: E402
+import sklearn_aae
 
 project = "sklearn-aae"
 author = "The sklearn-aae developers"
-copyright = f"{datetime.now(UTC).year}, {author}"  # noqa: A001
+copyright = f"{datetime.now(UTC).year}, {author}"
 version = release = sklearn_aae.__version__
 
 extensions = [

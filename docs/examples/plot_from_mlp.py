@@ -25,7 +25,9 @@ X, y = load_digits(return_X_y=True)
 X_train, X_test = train_test_split(X, stratify=y, random_state=0)
 
 scaler = StandardScaler().fit(X_train)
-mlp = MLPRegressor((128, 8, 128), max_iter=100, early_stopping=True, random_state=0)
+mlp = MLPRegressor(
+    hidden_layer_sizes=(128, 8, 128), max_iter=100, early_stopping=True, random_state=0
+)
 mlp.fit(scaler.transform(X_train), scaler.transform(X_train))
 
 model = AdversarialAutoencoder(

@@ -49,7 +49,7 @@ for ax, (name, prior) in zip(axes.flat, priors.items(), strict=True):
         n_components=2, prior=prior, adversarial_weight=0.5, max_iter=40, random_state=0
     ).fit(X)
     LatentSpaceDisplay.from_estimator(model, X, y, ax=ax).legend_.remove()
-    ax.set_title(name)
+    ax.set(title=name, xlabel=None, ylabel=None)
     excess[name] = model.prior_match_["distance"] - model.prior_match_["null"]
 plt.show()
 
