@@ -1,4 +1,4 @@
-"""Check that links between the pages of a built site lead somewhere: `python check_links.py FOLDER`."""
+"""Check that the links inside a built site lead somewhere: `python check_links.py FOLDER`."""
 
 import sys
 from html.parser import HTMLParser
@@ -23,7 +23,11 @@ class Page(HTMLParser):
 
 
 def main(folder):
-    pages = {path.resolve(): Page(path) for path in sorted(folder.rglob("*.html"))}
+    pages = {
+        path.resolve(): Page(path)
+        for path in sorted(folder.rglob("*.html"))
+        if "_static" not in path.parts
+    }
     broken, n_links = [], 0
     for path, page in pages.items():
         for target in page.targets:

@@ -55,7 +55,8 @@ plt.show()
 
 error = clustering_error(y, model.labels_, rule="majority")
 agreement = adjusted_rand_score(y, model.labels_)
-print(f"{(model.cluster_sizes_ > 0).sum()} of {n_clusters} clusters are used. Named after the digit")
-print(f"that most of their images show, they are wrong for {error:.0%} of images")
+n_used = (model.cluster_sizes_ > 0).sum()
+print(f"{n_used} of {n_clusters} clusters are used. Named after the digit that most of their")
+print(f"images show, they are wrong for {error:.0%} of images")
 print(f"(adjusted Rand index {agreement:.2f}).")
 assert error < 0.5

@@ -3,8 +3,8 @@ Ten labels for each class
 =========================
 
 1,347 images of digits, of which a hundred have a label.
-:class:`~sklearn_aae.AdversarialAutoencoderClassifier` learns from all of them: ``y = -1`` marks rows
-without a label, as in :mod:`sklearn.semi_supervised`.
+:class:`~sklearn_aae.AdversarialAutoencoderClassifier` learns from all of them: ``y = -1`` marks
+rows without a label, as in :mod:`sklearn.semi_supervised`.
 """
 
 # %%

@@ -66,9 +66,7 @@ samples = {
     "MLPRegressor": mlp_decode(draws),
     "AdversarialAutoencoder": model.sample(1000, random_state=0),
 }
-figure, axes = plt.subplots(
-    3, 12, figsize=(9, 2.4), gridspec_kw={"wspace": 0.08, "hspace": 0.08}
-)
+figure, axes = plt.subplots(3, 12, figsize=(9, 2.4), gridspec_kw={"wspace": 0.08, "hspace": 0.08})
 for row_axes, (name, images) in zip(axes, samples.items(), strict=True):
     for ax, image in zip(row_axes, images, strict=False):
         ax.imshow(image.reshape(8, 8), cmap="gray_r", vmin=0, vmax=16)
