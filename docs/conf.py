@@ -43,6 +43,7 @@ nitpick_ignore_regex = [
 suppress_warnings = ["config.cache"]  # sphinx-gallery's sorting classes are not pickled
 
 autosummary_generate = True
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # the docstrings say it, with shapes
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
@@ -77,6 +78,7 @@ html_copy_source = False
 html_theme_options = {
     "navbar_align": "left",
     "show_prev_next": False,
+    "show_toc_level": 2,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
