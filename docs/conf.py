@@ -62,7 +62,6 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "show_signature": False,
     "remove_config_comments": True,
-    "abort_on_example_error": True,
     "matplotlib_animations": False,
     "doc_module": ("sklearn_aae",),
     "backreferences_dir": "api/backreferences",

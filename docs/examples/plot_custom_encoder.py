@@ -43,7 +43,7 @@ class ResidualEncoder(nn.Module):
 X, _ = load_digits(return_X_y=True)
 X_train, X_test = train_test_split(X, random_state=0)
 model = AdversarialAutoencoder(
-    n_components=8, encoder=ResidualEncoder, max_iter=60, random_state=0
+    n_components=8, encoder=ResidualEncoder, max_iter=30, random_state=0
 ).fit(X_train)
 print(type(model.encoder_).__name__, "with", sum(p.numel() for p in model.encoder_.parameters()))
 

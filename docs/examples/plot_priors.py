@@ -45,7 +45,7 @@ figure, axes = plt.subplots(2, 2, figsize=(7.5, 7), layout="constrained")
 excess = {}
 for ax, (name, prior) in zip(axes.flat, priors.items(), strict=True):
     model = AdversarialAutoencoder(
-        n_components=2, prior=prior, adversarial_weight=2, max_iter=80, random_state=0
+        n_components=2, prior=prior, adversarial_weight=2, max_iter=70, random_state=0
     ).fit(X)
     LatentSpaceDisplay.from_estimator(model, X, y, ax=ax).legend_.remove()
     ax.set(title=name, xlabel=None, ylabel=None)
