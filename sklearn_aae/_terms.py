@@ -119,8 +119,16 @@ class VirtualAdversarial:
     # Length of the first, random step, in the same units.
     _PROBE = 0.1
 
+    # Share of the training before which it is left out. From the start on, it makes the first split
+    # that goes through few rows final, before the labels have shaped the features: of 100 labelled
+    # MNIST digits, one draw of three then had half of the 4s and 9s swapped (12 % error, and 3.7 %
+    # with this start, after 3,000 steps).
+    _START = 0.3
+
     def __call__(self, net: Any, batch: Batch) -> Tensor:
         """Mean divergence in nats over the rows without noise."""
+        if net.progress_ < self._START:
+            return batch.x.new_zeros(())
         autoencoder = net.module_
         k = autoencoder.n_components
         x = batch.x[batch.n_corrupted :]
