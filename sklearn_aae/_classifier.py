@@ -245,9 +245,8 @@ class AdversarialAutoencoderClassifier(
         name = type(self).__name__
         classes, positions = encode_labels(y, X, name, allow_unlabelled=True)
         if continued:
-            positions[positions >= 0] = class_positions(
-                classes[positions[positions >= 0]], self.classes_, int((positions >= 0).sum())
-            )
+            seen = class_positions(classes, self.classes_, len(classes))
+            positions = np.where(positions >= 0, seen[positions], -1)
         else:
             self.classes_ = classes
         self.class_prior_ = class_probabilities(self.class_prior, positions, len(self.classes_))

@@ -178,7 +178,7 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, BaseAdversarialAut
     def _encode_labels(self, y: Any, X: np.ndarray, continued: bool) -> np.ndarray:
         classes, positions = encode_labels(y, X, type(self).__name__, allow_unlabelled=False)
         if continued:
-            positions = class_positions(classes[positions], self.classes_, len(positions))
+            positions = class_positions(classes, self.classes_, len(classes))[positions]
         else:
             self.classes_ = classes
         self.class_prior_ = class_probabilities("empirical", positions, len(self.classes_))
