@@ -286,14 +286,17 @@ class AdversarialAutoencoderClassifier(
     def _split(
         self, n: int, random_state: np.random.RandomState, labels: np.ndarray | None
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Hold rows out only to stop early, and of scarce labels none."""
+        """Hold rows out only to stop early, and no labelled ones if there are enough others."""
         if not self.early_stopping:
             return None, None
         training, held_out = super()._split(n, random_state, labels)
-        if labels is None or training is None or held_out is None or (labels >= 0).all():
+        if labels is None or held_out is None:
             return training, held_out
-        scarce = labels[held_out] >= 0
-        return np.union1d(training, held_out[scarce]), held_out[~scarce]
+        unlabelled = np.flatnonzero(labels < 0)
+        if len(unlabelled) <= len(held_out):
+            return training, held_out
+        held_out = np.sort(random_state.choice(unlabelled, len(held_out), replace=False))
+        return np.setdiff1d(np.arange(n), held_out), held_out
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of the classes.
