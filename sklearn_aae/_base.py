@@ -353,7 +353,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         net.game.critics = self._make_critics(labels)
         net.terms = self._make_terms()
 
-    def _style_critic(self, n_classes: int = 0) -> Critic:
+    def _style_critic(self, n_classes: int = 0, *, prior_sees_labels: bool = True) -> Critic:
         """The critic of the codes, or of their style part, which sees n_classes classes."""
         return Critic(
             "prior",
@@ -363,6 +363,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             gradient_penalty=float(self.gradient_penalty),
             instance_noise=float(self.instance_noise),
             n_classes=n_classes,
+            prior_sees_labels=prior_sees_labels,
             columns=(0, self.n_components_),
         )
 

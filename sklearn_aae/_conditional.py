@@ -189,7 +189,8 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, BaseAdversarialAut
         return len(self.classes_)
 
     def _make_critics(self, labels: np.ndarray | None) -> tuple[Critic, ...]:
-        return (self._style_critic(self._n_classes),)
+        # One distribution for the styles of all classes, also where the prior has components.
+        return (self._style_critic(self._n_classes, prior_sees_labels=False),)
 
     def _split(
         self, n: int, random_state: np.random.RandomState, labels: np.ndarray | None
