@@ -327,7 +327,7 @@ class AdversarialAutoencoderClusterer(
         def probabilities(x: Tensor) -> Tensor:
             return autoencoder.encode(x)[:, self.n_components_ :]
 
-        return self._on_rows(probabilities, X, len(self.cluster_centers_))
+        return self._on_rows(probabilities, X, autoencoder.n_classes)
 
     def predict(self, X: Any) -> np.ndarray:
         """Most probable cluster.
