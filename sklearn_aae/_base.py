@@ -210,7 +210,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             if not continued:
                 self._scale_columns(X, sample_weight)
                 self._bind_prior(X.shape[1])
-            labels = self._encode_labels(y, X, continued)
+            labels = self._encode_labels(y, X, sample_weight, continued)
             if not continued:
                 self._build(X, sample_weight, device, seed, labels)
             else:
@@ -241,7 +241,9 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
     def _check_parameters(self) -> None:
         """What an estimator has to check once the prior is bound."""
 
-    def _encode_labels(self, y: Any, X: np.ndarray, continued: bool) -> np.ndarray | None:
+    def _encode_labels(
+        self, y: Any, X: np.ndarray, sample_weight: np.ndarray | None, continued: bool
+    ) -> np.ndarray | None:
         """Classes of the rows as ints from 0, -1 for unlabelled; None where none are used."""
         return None
 

@@ -49,9 +49,9 @@ class AdversarialAutoencoderClassifier(
     class_prior : {"auto", "uniform", "empirical"} or array-like of shape (n_classes,), \
             default="auto"
         Share of the classes among all rows, which the class probabilities are matched to, in the
-        order of `classes_`. "uniform": equal shares; "empirical": those among the labelled rows;
-        "auto": "empirical" where all rows are labelled, and else "uniform", since the rows that
-        somebody labelled need not have the shares of the others.
+        order of `classes_`. "uniform": equal shares; "empirical": those among the labelled rows, by
+        weight; "auto": "empirical" where all rows are labelled, and else "uniform", since the rows
+        that somebody labelled need not have the shares of the others.
 
     category_weight : float, default=1.0
         Weight of the match of class probabilities with one-hot vectors.
@@ -241,7 +241,9 @@ class AdversarialAutoencoderClassifier(
         self._fit(X, y, sample_weight, continued=self.warm_start and hasattr(self, "net_"))
         return self
 
-    def _encode_labels(self, y: Any, X: np.ndarray, continued: bool) -> np.ndarray:
+    def _encode_labels(
+        self, y: Any, X: np.ndarray, sample_weight: np.ndarray | None, continued: bool
+    ) -> np.ndarray:
         name = type(self).__name__
         classes, positions = encode_labels(y, X, name, allow_unlabelled=True)
         if continued:
@@ -249,7 +251,9 @@ class AdversarialAutoencoderClassifier(
             positions = np.where(positions >= 0, seen[positions], -1)
         else:
             self.classes_ = classes
-        self.class_prior_ = class_probabilities(self.class_prior, positions, len(self.classes_))
+        self.class_prior_ = class_probabilities(
+            self.class_prior, positions, len(self.classes_), sample_weight
+        )
         return positions
 
     @property

@@ -175,13 +175,17 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, BaseAdversarialAut
         self._fit(X, y, sample_weight, continued=self.warm_start and hasattr(self, "net_"))
         return self
 
-    def _encode_labels(self, y: Any, X: np.ndarray, continued: bool) -> np.ndarray:
+    def _encode_labels(
+        self, y: Any, X: np.ndarray, sample_weight: np.ndarray | None, continued: bool
+    ) -> np.ndarray:
         classes, positions = encode_labels(y, X, type(self).__name__, allow_unlabelled=False)
         if continued:
             positions = class_positions(classes, self.classes_, len(classes))[positions]
         else:
             self.classes_ = classes
-        self.class_prior_ = class_probabilities("empirical", positions, len(self.classes_))
+        self.class_prior_ = class_probabilities(
+            "empirical", positions, len(self.classes_), sample_weight
+        )
         return positions
 
     @property

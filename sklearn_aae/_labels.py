@@ -90,18 +90,30 @@ def class_positions(y: Any, classes: np.ndarray, n_samples: int) -> np.ndarray:
     return matches.argmax(axis=1)
 
 
-def class_probabilities(class_prior: Any, positions: np.ndarray, n_classes: int) -> np.ndarray:
+def class_probabilities(
+    class_prior: Any,
+    positions: np.ndarray,
+    n_classes: int,
+    sample_weight: np.ndarray | None = None,
+) -> np.ndarray:
     """Probability of each class (n_classes,) that the parameter `class_prior` stands for.
 
     Raises
     ------
     ValueError
-        If an array has the wrong shape, a negative value, or another sum than 1.
+        If an array has the wrong shape, a negative value, or another sum than 1, or if no labelled
+        row has a positive weight.
     """
-    counts = np.bincount(positions[positions >= 0], minlength=n_classes)
+    labelled = positions >= 0
+    weight = np.ones(len(positions)) if sample_weight is None else sample_weight
+    counts = np.bincount(positions[labelled], weight[labelled], minlength=n_classes)
+    if not counts.any():
+        raise ValueError(
+            f"sample_weight: all {int(labelled.sum())} labelled rows have weight zero, so that no "
+            "label would count. Give some of them a positive weight."
+        )
     if isinstance(class_prior, str):
-        all_labelled = counts.sum() == len(positions)
-        if class_prior == "empirical" or (class_prior == "auto" and all_labelled):
+        if class_prior == "empirical" or (class_prior == "auto" and labelled.all()):
             return counts / counts.sum()
         return np.full(n_classes, 1 / n_classes)
     p = np.asarray(class_prior)

@@ -163,3 +163,18 @@ def test_one_hot_rows():
     rows = one_hot(np.array([2, 0]), 3, np.float32)
     assert rows.dtype == np.float32
     assert_array_equal(rows, [[0, 0, 1], [1, 0, 0]])
+
+
+def test_shares_are_those_of_the_weights():
+    weight = np.array([1.0, 0.0, 1.0, 6.0])
+    assert_allclose(class_probabilities("empirical", ALL, 2, weight), [0.25, 0.75])
+    assert_allclose(class_probabilities("auto", ALL, 2, weight), [0.25, 0.75])
+    assert_allclose(class_probabilities("uniform", ALL, 2, weight), [0.5, 0.5])
+    assert_allclose(class_probabilities("empirical", FEW, 2, np.arange(6.0)), [0.5, 0.5])
+
+
+@pytest.mark.parametrize("class_prior", ["auto", "uniform", "empirical", [0.5, 0.5]])
+def test_labels_that_all_weigh_nothing(class_prior):
+    weight = np.r_[np.zeros(4), 1.0, 1.0]
+    with pytest.raises(ValueError, match="sample_weight: all 4 labelled rows have weight zero"):
+        class_probabilities(class_prior, FEW, 2, weight)
