@@ -49,9 +49,9 @@ class AdversarialAutoencoderClassifier(
     class_prior : {"auto", "uniform", "empirical"} or array-like of shape (n_classes,), \
             default="auto"
         Share of the classes among all rows, which the class probabilities are matched to, in the
-        order of `classes_`. "uniform": equal shares; "empirical": those among the labelled rows;
-        "auto": "empirical" where all rows are labelled, and else "uniform", since the rows that
-        somebody labelled need not have the shares of the others.
+        order of `classes_`. "uniform": equal shares; "empirical": those among the labelled rows, by
+        weight; "auto": "empirical" where all rows are labelled, and else "uniform", since the rows
+        that somebody labelled need not have the shares of the others.
 
     category_weight : float, default=0.3
         Weight of the match of class probabilities with one-hot vectors.
@@ -242,16 +242,19 @@ class AdversarialAutoencoderClassifier(
         self._fit(X, y, sample_weight, continued=self.warm_start and hasattr(self, "net_"))
         return self
 
-    def _encode_labels(self, y: Any, X: np.ndarray, continued: bool) -> np.ndarray:
+    def _encode_labels(
+        self, y: Any, X: np.ndarray, sample_weight: np.ndarray | None, continued: bool
+    ) -> np.ndarray:
         name = type(self).__name__
         classes, positions = encode_labels(y, X, name, allow_unlabelled=True)
         if continued:
-            positions[positions >= 0] = class_positions(
-                classes[positions[positions >= 0]], self.classes_, int((positions >= 0).sum())
-            )
+            seen = class_positions(classes, self.classes_, len(classes))
+            positions = np.where(positions >= 0, seen[positions], -1)
         else:
             self.classes_ = classes
-        self.class_prior_ = class_probabilities(self.class_prior, positions, len(self.classes_))
+        self.class_prior_ = class_probabilities(
+            self.class_prior, positions, len(self.classes_), sample_weight
+        )
         return positions
 
     @property
@@ -288,14 +291,17 @@ class AdversarialAutoencoderClassifier(
     def _split(
         self, n: int, random_state: np.random.RandomState, labels: np.ndarray | None
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Hold rows out only to stop early, and of scarce labels none."""
+        """Hold rows out only to stop early, and no labelled ones if there are enough others."""
         if not self.early_stopping:
             return None, None
         training, held_out = super()._split(n, random_state, labels)
-        if labels is None or training is None or held_out is None or (labels >= 0).all():
+        if labels is None or held_out is None:
             return training, held_out
-        scarce = labels[held_out] >= 0
-        return np.union1d(training, held_out[scarce]), held_out[~scarce]
+        unlabelled = np.flatnonzero(labels < 0)
+        if len(unlabelled) <= len(held_out):
+            return training, held_out
+        held_out = np.sort(random_state.choice(unlabelled, len(held_out), replace=False))
+        return np.setdiff1d(np.arange(n), held_out), held_out
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of the classes.

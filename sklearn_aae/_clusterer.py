@@ -238,7 +238,9 @@ class AdversarialAutoencoderClusterer(
         self._fit(X, y, sample_weight, continued=self.warm_start and hasattr(self, "net_"))
         return self
 
-    def _encode_labels(self, y: Any, X: np.ndarray, continued: bool) -> None:
+    def _encode_labels(
+        self, y: Any, X: np.ndarray, sample_weight: np.ndarray | None, continued: bool
+    ) -> None:
         if continued and self.n_clusters != self.net_.module_.n_classes:
             raise ValueError(
                 f"n_clusters={self.n_clusters} differs from the {self.net_.module_.n_classes} "
@@ -327,7 +329,7 @@ class AdversarialAutoencoderClusterer(
         def probabilities(x: Tensor) -> Tensor:
             return autoencoder.encode(x)[:, self.n_components_ :]
 
-        return self._on_rows(probabilities, X, len(self.cluster_centers_))
+        return self._on_rows(probabilities, X, autoencoder.n_classes)
 
     def predict(self, X: Any) -> np.ndarray:
         """Most probable cluster.
