@@ -414,3 +414,9 @@ class AdversarialAutoencoderClusterer(
             clusters = class_positions(y, np.arange(n), len(styles))
         heads = one_hot(clusters, n, styles.dtype) @ self.cluster_centers_.astype(styles.dtype)
         return output_frame(self, self._decode(styles + heads), None), clusters
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        # ClusterMixin speaks for clusterers whose transform makes distances in double precision.
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -24,8 +24,12 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, BaseAdversarialAut
 
     The decoder is told the class of each row, so that the code needs to hold only what is left: the
     style [1]_. The discriminator is told it too, and so matches the styles of every class with
-    `prior`: the class cannot be read from the style. Rows of a chosen class can be sampled, and
-    rows moved from one class to another with their style kept (`translate`).
+    `prior`. Rows of a chosen class can be sampled, and rows moved from one class to another with
+    their style kept (`translate`).
+
+    Little of the class is left in the style, not nothing: of MNIST digits, a logistic regression
+    reads 16 % from it (chance: 10 %), a nearest-neighbour classifier more. Do not use it to hide an
+    attribute.
 
     Parameters
     ----------
