@@ -21,15 +21,31 @@ from sklearn.mixture import GaussianMixture
 from skorch.callbacks import Callback
 from torch import nn
 
-from sklearn_aae import AdversarialAutoencoder, load, priors, save
+from sklearn_aae import (
+    AdversarialAutoencoder,
+    AdversarialAutoencoderClassifier,
+    AdversarialAutoencoderClusterer,
+    ConditionalAdversarialAutoencoder,
+    load,
+    priors,
+    save,
+)
 from sklearn_aae.modules import MultilayerPerceptron
 from sklearn_aae.persistence import InvalidModelFileError
 
 DATA = Path(__file__).parent / "data"
-METHODS = [
-    *("transform", "reconstruct", "score_samples", "decision_function", "predict"),
-    *("feature_scores", "p_values"),
-]
+# Methods that take rows.
+METHODS = {
+    AdversarialAutoencoder: [
+        *("transform", "reconstruct", "score_samples", "decision_function", "predict"),
+        *("feature_scores", "p_values"),
+    ],
+    AdversarialAutoencoderClassifier: [
+        *("transform", "reconstruct", "predict_proba", "predict_log_proba", "predict"),
+    ],
+    AdversarialAutoencoderClusterer: ["transform", "reconstruct", "predict_proba", "predict"],
+    ConditionalAdversarialAutoencoder: ["transform"],
+}
 
 
 @pytest.fixture(scope="module", name="X")
@@ -47,8 +63,8 @@ def path(tmp_path):
     return tmp_path / "model.safetensors"
 
 
-def small(**parameters):
-    return AdversarialAutoencoder(
+def small(kind=AdversarialAutoencoder, **parameters):
+    return kind(
         **{
             "n_components": 2,
             "hidden_layer_sizes": (8,),
@@ -64,17 +80,44 @@ def fitted(X):
     return small().fit(X)
 
 
-def assert_same_answers(a, b, X):
-    for name in METHODS:
-        if name != "p_values" or a._held_out_scores is not None:
-            ours, others = getattr(a, name)(X), getattr(b, name)(X)
-            assert type(ours) is type(others)
-            assert np.asarray(ours).tobytes() == np.asarray(others).tobytes(), name
+def answers(model, X):
+    """What all methods of a fitted estimator return, by name."""
+    names = [
+        name
+        for name in METHODS[type(model)]
+        if name != "p_values" or model._held_out_scores is not None
+    ]
+    by_name = {name: getattr(model, name)(X) for name in names}
+    Z = np.asarray(by_name["transform"])
+    by_name["inverse_transform"] = model.inverse_transform(Z)
+    known = getattr(model, "classes_", None)
+    if isinstance(model, ConditionalAdversarialAutoencoder):
+        by_name["reconstruct"] = model.reconstruct(X, known[np.arange(len(X)) % len(known)])
+        by_name["translate"] = model.translate(X, known[1])
+    elif isinstance(model, AdversarialAutoencoder):
+        by_name["interpolate"] = model.interpolate(X[:2], X[2:4], 3)
+    if known is not None:
+        by_name["inverse_transform of a class"] = model.inverse_transform(Z, known[0])
     for seed in (0, 1):
-        ours, others = (np.asarray(m.sample(4, random_state=seed)) for m in (a, b))
-        assert ours.tobytes() == others.tobytes()
-        assert ours.dtype == others.dtype
-    assert_array_equal(a.interpolate(X[:2], X[2:4], 3), b.interpolate(X[:2], X[2:4], 3))
+        given = {"y": known[1]} if isinstance(model, ConditionalAdversarialAutoencoder) else {}
+        sample = model.sample(4, random_state=seed, **given)
+        parts = sample if isinstance(sample, tuple) else (sample,)
+        by_name.update({f"sample {seed}, {i}": part for i, part in enumerate(parts)})
+    return by_name
+
+
+def assert_same_answers(a, b, X):
+    ours, others = answers(a, X), answers(b, X)
+    assert ours.keys() == others.keys()
+    for name, value in ours.items():
+        assert type(value) is type(others[name]), name
+        assert_same_bits(np.asarray(value), np.asarray(others[name]))
+
+
+def assert_same_bits(a, b):
+    assert (a.dtype, a.shape) == (b.dtype, b.shape)
+    # The bytes of an array of objects are addresses.
+    assert a.tolist() == b.tolist() if a.dtype == object else a.tobytes() == b.tobytes()
 
 
 def assert_same_parameters(a, b):
@@ -130,10 +173,62 @@ VARIANTS = {
 }
 
 
+NAMES = np.array(["setosa", "versicolor", "Iris ü"])
+
+
+def few(y):
+    return np.where(np.arange(len(y)) % 3, -1, y)
+
+
+def as_given(y):
+    return y
+
+
+CLASSIFIER = {"kind": AdversarialAutoencoderClassifier}
+CLUSTERER = {"kind": AdversarialAutoencoderClusterer, "n_clusters": 3}
+CONDITIONAL = {"kind": ConditionalAdversarialAutoencoder}
+
+# With the labels that they get.
+SIBLINGS = {
+    "few labels": (CLASSIFIER, few),
+    "strings": (CLASSIFIER, lambda y: NAMES[y]),
+    "objects": (CLASSIFIER, lambda y: NAMES[y].astype(object)),
+    "bools": (CLASSIFIER, lambda y: y > 0),
+    "-1 and 1": (CLASSIFIER, lambda y: np.where(y > 0, 1, -1)),
+    "floats": (CLASSIFIER, lambda y: y.astype(np.float32)),
+    "shares": ({**CLASSIFIER, "class_prior": [0.5, 0.3, 0.2], "posterior": "gaussian"}, few),
+    "array of shares": ({**CLASSIFIER, "class_prior": np.array([0.5, 0.3, 0.2])}, as_given),
+    "one loss less": ({**CLASSIFIER, "virtual_adversarial_weight": 0, "prior": "uniform"}, few),
+    "held-out rows": ({**CLASSIFIER, "early_stopping": True, "posterior": "implicit"}, few),
+    "images and classes": ({**CLASSIFIER, "image_shape": (1, 2, 2)}, few),
+    "clusters": (CLUSTERER, as_given),
+    "clusters on a ring": (
+        {**CLUSTERER, "prior": priors.MixtureOfGaussians(3), "posterior": "gaussian"},
+        as_given,
+    ),
+    "one cluster": ({**CLUSTERER, "n_clusters": np.int64(1)}, as_given),
+    "conditional": (CONDITIONAL, as_given),
+    "conditional, strings": ({**CONDITIONAL, "posterior": "implicit"}, lambda y: NAMES[y]),
+    "conditional, own networks": (
+        {
+            **CONDITIONAL,
+            "decoder": MultilayerPerceptron(5, 4),
+            "discriminator": MultilayerPerceptron,
+            "adversarial_loss": "wasserstein",
+            "prior": priors.MixtureOfGaussians(np.int64(4)),
+        },
+        as_given,
+    ),
+}
+MODELS = {**{name: (variant, as_given) for name, variant in VARIANTS.items()}, **SIBLINGS}
+
+
+# Two epochs are too few for clusters.
+@pytest.mark.filterwarnings("ignore:All rows are in one:sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("parameters", VARIANTS.values(), ids=VARIANTS)
-def test_a_loaded_model_is_the_model(X, y, path, parameters, dtype):
-    X = X.astype(dtype)
+@pytest.mark.parametrize(("parameters", "labels"), MODELS.values(), ids=MODELS)
+def test_a_loaded_model_is_the_model(X, y, path, parameters, labels, dtype):
+    X, y = X.astype(dtype), labels(y)
     if parameters.get("likelihood") == "bernoulli":
         X = X / 10
     model = small(**parameters).fit(X, y)
@@ -150,21 +245,28 @@ def test_a_loaded_model_is_the_model(X, y, path, parameters, dtype):
     assert vars(model).keys() == vars(loaded).keys()
     assert loaded.history_ == model.history_
     assert loaded.prior_match_ == model.prior_match_
+    for name, value in vars(model).items():
+        if isinstance(value, np.ndarray):
+            assert_same_bits(value, getattr(loaded, name))
     assert_same_answers(model, pickle.loads(pickle.dumps(loaded)), X)
     # A second file has the same bytes: nothing was lost or rounded on the way.
     save(loaded, path.with_name("again"))
     assert path.with_name("again").read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("parameters", VARIANTS.values(), ids=VARIANTS)
-def test_training_goes_on_as_it_would_have(X, y, path, parameters):
+@pytest.mark.filterwarnings("ignore:All rows are in one:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(("parameters", "labels"), MODELS.values(), ids=MODELS)
+def test_training_goes_on_as_it_would_have(X, y, path, parameters, labels):
+    y = labels(y)
     if parameters.get("likelihood") == "bernoulli":
         X = X / 10
-    model = small(warm_start=True, **parameters).fit(X, y).partial_fit(X[::2], y[::2])
+    model = small(warm_start=True, **parameters).fit(X, y)
     save(model, path)
     loaded = load(path)
     for one in (model, loaded):
-        one.partial_fit(X, y).set_params(max_iter=1).fit(X, y)
+        if hasattr(one, "partial_fit"):
+            one.partial_fit(X[::2], y[::2])
+        one.set_params(max_iter=1).fit(X, y)
     assert_same_answers(model, loaded, X)
     assert loaded.n_iter_ == model.n_iter_
     assert loaded.history_ == model.history_
@@ -261,6 +363,10 @@ def decoder(in_features, out_features):
     return nn.Sequential(nn.Linear(in_features, 6), nn.ELU(), nn.Linear(6, out_features))
 
 
+def encoder(in_features, out_features):
+    return nn.Sequential(nn.Linear(in_features, out_features), nn.BatchNorm1d(out_features))
+
+
 def own_networks():
     return {"encoder": Encoder(), "decoder": decoder, "discriminator": nn.Linear(2, 1)}
 
@@ -289,6 +395,27 @@ def test_own_networks_are_passed_again(X, path):
     assert_same_answers(model, loaded, X)
     pickle.loads(pickle.dumps(loaded))
     clone(loaded).fit(X)
+
+
+@pytest.mark.filterwarnings("ignore:All rows are in one:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("kind", [CLASSIFIER, CLUSTERER, CONDITIONAL])
+def test_own_networks_get_the_widths_that_the_classes_ask_for(X, y, path, kind):
+    own = {"encoder": encoder, "decoder": decoder, "discriminator": nn.Linear}
+    model = small(**kind, **own, warm_start=True).fit(X, y)
+    save(model, path)
+    loaded = load(path, **own)
+    assert_same_answers(model, loaded, X)
+    model.fit(X, y)
+    loaded.fit(X, y)
+    assert_same_answers(model, loaded, X)
+
+
+def test_heads_that_are_held_fixed_stay_fixed(X, path):
+    model = small(**{**CLUSTERER, "max_iter": 20}).fit(X)
+    model.net_.module_.heads.requires_grad_(False)
+    model.net_.initialize_optimizer()
+    save(model, path)
+    assert not load(path).net_.module_.heads.requires_grad
 
 
 def test_networks_that_are_missing_or_too_many_are_named(X, path, fitted):
@@ -487,6 +614,7 @@ def in_state(document, change):
 
 
 ENCODER = ("net", "module", "arguments", "encoder")
+CRITIC = ("net", "critics", "items", 0, "fields")
 ARRAY = {"type": "array", "name": "0", "by_columns": False}
 BOMB = {"type": "objects", "shape": [10**11], "items": []}
 
@@ -575,9 +703,16 @@ HOSTILE = {
         decoder=d["net"]["module"]["arguments"]["encoder"]
     ),
     "posterior": set_at("net", "module", "arguments", "posterior", value="x"),
+    "network of a sibling": set_at("net", "module", "class", value="CategoricalAutoencoder"),
+    "classes that are not": set_at("net", "module", "arguments", "n_classes", value=3),
     "no critics": set_at("net", "critics", value={"type": "tuple", "items": []}),
     "loss": set_at("net", "critics", "items", 0, "fields", "loss", value="x"),
     "labels": set_at("net", "critics", "items", 0, "fields", "n_classes", value=10**9),
+    "labels for a prior without": set_at(*CRITIC, "n_classes", value=2),
+    "another critic": set_at(*CRITIC, "name", value="categories"),
+    "columns beyond the code": set_at(*CRITIC, "columns", "items", 1, value=10**9),
+    "columns that are no ints": set_at(*CRITIC, "columns", "items", 0, value=False),
+    "all columns": set_at(*CRITIC, "columns", value=None),
     "no discriminators": set_at("net", "discriminators", value={"type": "dict", "items": []}),
     "learning rate": set_at("net", "lr", value={"type": "float", "value": "nan"}),
     "null deviance": set_at("net", "null_deviance", value=0.0),
@@ -612,6 +747,160 @@ def test_a_document_that_lies_is_refused_with_a_right_checksum(fitted, path, cha
         load(path)
 
 
+# And of the siblings.
+
+CATEGORIES = ("net", "critics", "items", 1, "fields")
+
+
+def take_from(*place, source):
+    """Put the value of one place in another."""
+
+    def change(document):
+        value = document
+        for key in source:
+            value = value[key]
+        set_at(*place, value=value)(document)
+
+    return change
+
+
+CLASSES = {
+    "no classes": lambda d: d["attributes"].pop("classes_"),
+    "no shares": lambda d: d["attributes"].pop("class_prior_"),
+    "classes are a list": set_at("attributes", "classes_", value=[0, 1, 2]),
+    "two classes of three": set_at(
+        "attributes", "classes_", value={"type": "objects", "shape": [2], "items": ["a", "b"]}
+    ),
+    "repeated classes": set_at(
+        "attributes", "classes_", value={"type": "objects", "shape": [3], "items": ["a", "a", "b"]}
+    ),
+    "classes out of order": set_at(
+        "attributes", "classes_", value={"type": "objects", "shape": [3], "items": [2, 1, 0]}
+    ),
+    "classes of any kind": set_at(
+        "attributes", "classes_", value={"type": "objects", "shape": [3], "items": [0, "1", 2]}
+    ),
+    "classes that are lists": set_at(
+        "attributes", "classes_", value={"type": "objects", "shape": [3], "items": [[0], [1], [2]]}
+    ),
+    "shares are classes": take_from(
+        "attributes", "class_prior_", source=("attributes", "classes_")
+    ),
+    "shares of columns": take_from("attributes", "class_prior_", source=("attributes", "_center")),
+    "another structure": set_at("net", "module", "class", value="Autoencoder"),
+    "number of classes": set_at("net", "module", "arguments", "n_classes", value=2),
+    "many classes": set_at("net", "module", "arguments", "n_classes", value=10**12),
+    "classes as bool": set_at("net", "module", "arguments", "n_classes", value=True),
+}
+HOSTILE_SIBLINGS = {
+    **{f"classifier: {name}": (CLASSIFIER, change) for name, change in CLASSES.items()},
+    **{f"conditional: {name}": (CONDITIONAL, change) for name, change in CLASSES.items()},
+    "one critic of two": (CLASSIFIER, lambda d: d["net"]["critics"]["items"].pop()),
+    "critics in another order": (CLASSIFIER, lambda d: d["net"]["critics"]["items"].reverse()),
+    "columns of the style": (
+        CLASSIFIER,
+        take_from(*CATEGORIES, "columns", source=(*CRITIC, "columns")),
+    ),
+    "categories beyond the classes": (
+        CLASSIFIER,
+        set_at(*CATEGORIES, "columns", "items", 1, value=10**9),
+    ),
+    "prior of the style": (CLASSIFIER, take_from(*CATEGORIES, "prior", source=(*CRITIC, "prior"))),
+    "labels for the style": (CLASSIFIER, set_at(*CRITIC, "n_classes", value=3)),
+    "no labels for the style": (CONDITIONAL, set_at(*CRITIC, "n_classes", value=0)),
+    "one label more": (CONDITIONAL, set_at(*CRITIC, "n_classes", value=4)),
+    "embedding without heads": (
+        CLASSIFIER,
+        set_at("net", "module", "class", value="EmbeddingAutoencoder"),
+    ),
+    "categories with heads": (
+        CLUSTERER,
+        set_at("net", "module", "class", value="CategoricalAutoencoder"),
+    ),
+    "no heads": (CLUSTERER, lambda d: d["net"]["module"]["weights"].pop("heads")),
+    "heads of another shape": (
+        CLUSTERER,
+        take_from(
+            "net", "module", "weights", "heads", source=("net", "module", "weights", "lower")
+        ),
+    ),
+    "frozen range": (CLUSTERER, set_at("net", "module", "frozen", value=["lower"])),
+    "number of clusters": (CLUSTERER, set_at("net", "module", "arguments", "n_classes", value=2)),
+    "many clusters": (CLUSTERER, set_at("net", "module", "arguments", "n_classes", value=10**12)),
+    "no centers": (CLUSTERER, lambda d: d["attributes"].pop("cluster_centers_")),
+    "centers of another shape": (
+        CLUSTERER,
+        take_from("attributes", "cluster_centers_", source=("attributes", "_center")),
+    ),
+    "centers by columns": (
+        CLUSTERER,
+        set_at("attributes", "cluster_centers_", "by_columns", value=True),
+    ),
+    "no clusters": (CLUSTERER, lambda d: d["attributes"].pop("labels_")),
+    "sizes as clusters": (
+        CLUSTERER,
+        take_from("attributes", "labels_", source=("attributes", "cluster_sizes_")),
+    ),
+    "clusters as sizes": (
+        CLUSTERER,
+        take_from("attributes", "cluster_sizes_", source=("attributes", "labels_")),
+    ),
+    "a method of the classifier": (CLASSIFIER, set_at("attributes", "predict_proba", value=1)),
+    "parameter of a sibling": (CLUSTERER, set_at("parameters", "class_prior", value="auto")),
+    "class of a sibling": (
+        CLASSIFIER,
+        set_at("class", value="ConditionalAdversarialAutoencoder"),
+    ),
+    "class of another sibling": (
+        CONDITIONAL,
+        set_at("class", value="AdversarialAutoencoder"),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def siblings(X, y, tmp_path_factory):
+    """Bytes of a saved model of each class."""
+    path = tmp_path_factory.mktemp("siblings") / "model.safetensors"
+    data = {}
+    for kind in (CLASSIFIER, CLUSTERER, CONDITIONAL):
+        # Enough epochs for clusters of different sizes, none of them empty.
+        save(small(**{**kind, "max_iter": 60}).fit(X, y), path)
+        data[kind["kind"]] = path.read_bytes()
+    return data
+
+
+@pytest.mark.parametrize(("kind", "change"), HOSTILE_SIBLINGS.values(), ids=HOSTILE_SIBLINGS)
+def test_a_sibling_that_lies_is_refused_with_a_right_checksum(siblings, path, kind, change):
+    path.write_bytes(siblings[kind["kind"]])
+    load(path)  # the change is all that is wrong
+    changed(path, change)
+    with pytest.raises(InvalidModelFileError, match=r"model\.safetensors"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "values", "match"),
+    [
+        (CLASSIFIER, ("attributes", "classes_"), 7, "classes_ are no 3 sorted"),
+        (CLASSIFIER, ("attributes", "class_prior_"), -1.0, "class_prior_ are no 3"),
+        (CLASSIFIER, ("attributes", "class_prior_"), np.nan, "class_prior_ are no 3"),
+        (CONDITIONAL, ("attributes", "class_prior_"), 0.9, "class_prior_ are no 3"),
+        (CLUSTERER, ("attributes", "cluster_centers_"), 0.0, "are not the heads"),
+        (CLUSTERER, ("attributes", "cluster_centers_"), np.nan, "are not the heads"),
+        (CLUSTERER, ("attributes", "cluster_sizes_"), 49, "cluster_sizes_ are not those"),
+        (CLUSTERER, ("attributes", "labels_"), -1, "no clusters from 0 to 2"),
+        (CLUSTERER, ("attributes", "labels_"), 2**40, "no clusters from 0 to 2"),
+        (CLUSTERER, ("net", "module", "weights", "heads"), np.inf, "'heads' is a weight that"),
+    ],
+)
+def test_values_that_no_sibling_has_are_refused(siblings, path, kind, place, values, match):
+    path.write_bytes(siblings[kind["kind"]])
+    path.write_bytes(odd_values(None, *place, value=values)(path.read_bytes()))
+    with pytest.raises(InvalidModelFileError, match=match):
+        load(path)
+
+
 def test_moments_of_another_shape_are_refused(fitted, path):
     # A fused kernel would write beyond the end of the smaller one.
     save(fitted, path)
@@ -638,6 +927,9 @@ def test_a_code_wider_than_the_networks_is_refused_before_anything_is_drawn(fitt
         load(path)
 
 
+DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "U8": "u1"}
+
+
 def odd_values(document, *place, value, dtype="F64"):
     """Overwrite the first value of an array."""
 
@@ -649,7 +941,7 @@ def odd_values(document, *place, value, dtype="F64"):
         coded = coded.get("value", coded)
         entry = header[coded["name"]]
         start = entry["data_offsets"][0]
-        raw = np.array(value, dtype={"F64": "<f8", "F32": "<f4", "U8": "u1"}[entry["dtype"]])
+        raw = np.array(value, dtype=DTYPES[entry["dtype"]])
         new = buffer[:start] + raw.tobytes() + buffer[start + raw.nbytes :]
         return put_together(header, document, new)
 
