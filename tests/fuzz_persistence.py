@@ -97,7 +97,12 @@ def small_models(X):
     source = np.random.default_rng(0).normal(size=(5, 2))
     return [
         fitted(),
-        fitted(prior=MixtureOfGaussians(3), posterior="gaussian", score_method="prior"),
+        fitted(
+            n_inputs=2 + 4,
+            prior=MixtureOfGaussians(3),
+            posterior="gaussian",
+            score_method="prior",
+        ),
         fitted(prior=Empirical(source), random_state=np.random.RandomState(0)),
         fitted(image_shape=(1, 2, 2), likelihood="laplace", weight_decay=0.01),
         fitted(AdversarialAutoencoderClassifier),

@@ -545,11 +545,11 @@ def test_what_cannot_be_saved_is_named_and_nothing_is_written(X, path, make, err
 # Versions.
 
 
-def changed(path, change, target="document"):
-    """Apply a change to a saved model and put the checksum right."""
+def changed(path, change):
+    """Apply a change to a saved model and put the checksum right; a text is a new document."""
     header, document, buffer = take_apart(path.read_bytes())
-    new = change(header if target == "header" else document)
-    path.write_bytes(put_together(header, document if new is None else new, buffer))
+    new = change(document)
+    path.write_bytes(put_together(header, new if isinstance(new, str) else document, buffer))
 
 
 def test_a_file_of_another_version_warns(X, fitted, path):
@@ -576,15 +576,27 @@ def test_a_device_that_is_not_here_warns(X, fitted, path):
     assert_same_answers(fitted, loaded, X)
 
 
-def test_a_file_of_the_first_format_is_read(X):
-    loaded = load(DATA / "iris-format-1.safetensors")
-    recorded = json.loads((DATA / "iris-format-1.json").read_text())
-    rows = load_iris().data[::3].astype(np.float32)[:5].astype(float)
-    for name, values in recorded.items():
-        ours = loaded.sample(3, random_state=0) if name == "sample" else getattr(loaded, name)(rows)
-        assert_allclose(ours, values, rtol=1e-4, atol=1e-5, err_msg=name)
-    assert loaded.get_params()["prior__n_classes"] == 3
-    loaded.partial_fit(X.astype(np.float32), load_iris().target[::3])
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("iris", as_given),
+        ("iris-classifier", few),
+        ("iris-clusterer", as_given),
+        ("iris-conditional", lambda y: np.array(["setosa", "versicolor", "virginica"])[y]),
+    ],
+)
+def test_files_of_the_first_format_are_read(X, y, name, labels):
+    loaded = load(DATA / f"{name}-format-1.safetensors")
+    recorded = json.loads((DATA / f"{name}-format-1.json").read_text())
+    X = X.astype(np.float32)
+    rows = X[:5].astype(float)
+    given = {"y": "setosa"} if name == "iris-conditional" else {}
+    sample = loaded.sample(3, random_state=0, **given)
+    ours = sample[0] if isinstance(sample, tuple) else sample
+    assert_allclose(ours, recorded.pop("sample"), rtol=1e-4, atol=1e-5)
+    for method, values in recorded.items():
+        assert_allclose(getattr(loaded, method)(rows), values, rtol=1e-4, atol=1e-5, err_msg=method)
+    loaded.set_params(warm_start=True, max_iter=1).fit(X, labels(y))
 
 
 # Hostile files.
@@ -647,8 +659,8 @@ HOSTILE = {
     "a long name": set_at("attributes", "a" * 10**6, value=[0] * 1000),
     "net as attribute": set_at("attributes", "net_", value=1),
     "setting of scikit-learn": set_at("attributes", "_metadata_request", value=1),
-    "missing attribute": lambda d: d["attributes"].pop("_scale"),
-    "missing density": lambda d: d["attributes"].pop("_density"),
+    "missing attribute": lambda d: d["attributes"].update(note_=d["attributes"].pop("_scale")),
+    "missing density": lambda d: d["attributes"].update(note_=d["attributes"].pop("_density")),
     "columns": set_at("attributes", "n_features_in_", value=10**12),
     "no columns": set_at("attributes", "n_features_in_", value=0),
     "width": set_at("attributes", "n_components_", value=10**12),
@@ -752,108 +764,180 @@ def test_a_document_that_lies_is_refused_with_a_right_checksum(fitted, path, cha
 CATEGORIES = ("net", "critics", "items", 1, "fields")
 
 
-def take_from(*place, source):
-    """Put the value of one place in another."""
+def taken(*place, source):
+    """Put the value of one place in another, and keep what was there in an attribute more."""
 
     def change(document):
         value = document
         for key in source:
             value = value[key]
-        set_at(*place, value=value)(document)
+        replace(*place, value=value)(document)
 
     return change
 
 
-CLASSES = {
-    "no classes": lambda d: d["attributes"].pop("classes_"),
-    "no shares": lambda d: d["attributes"].pop("class_prior_"),
-    "classes are a list": set_at("attributes", "classes_", value=[0, 1, 2]),
-    "two classes of three": set_at(
-        "attributes", "classes_", value={"type": "objects", "shape": [2], "items": ["a", "b"]}
-    ),
-    "repeated classes": set_at(
-        "attributes", "classes_", value={"type": "objects", "shape": [3], "items": ["a", "a", "b"]}
-    ),
-    "classes out of order": set_at(
-        "attributes", "classes_", value={"type": "objects", "shape": [3], "items": [2, 1, 0]}
-    ),
-    "classes of any kind": set_at(
-        "attributes", "classes_", value={"type": "objects", "shape": [3], "items": [0, "1", 2]}
-    ),
-    "classes that are lists": set_at(
-        "attributes", "classes_", value={"type": "objects", "shape": [3], "items": [[0], [1], [2]]}
-    ),
-    "shares are classes": take_from(
-        "attributes", "class_prior_", source=("attributes", "classes_")
-    ),
-    "shares of columns": take_from("attributes", "class_prior_", source=("attributes", "_center")),
-    "another structure": set_at("net", "module", "class", value="Autoencoder"),
-    "number of classes": set_at("net", "module", "arguments", "n_classes", value=2),
-    "many classes": set_at("net", "module", "arguments", "n_classes", value=10**12),
-    "classes as bool": set_at("net", "module", "arguments", "n_classes", value=True),
-}
+def replace(*place, value):
+    """As `set_at`, but no array is left that belongs to nothing."""
+
+    def change(document):
+        *parent, key = place
+        holder = document
+        for step in parent:
+            holder = holder[step]
+        document["attributes"]["note_"] = holder[key]
+        holder[key] = value
+
+    return change
+
+
+def renamed(name):
+    return lambda d: d["attributes"].update(note_=d["attributes"].pop(name))
+
+
+def listed(*classes):
+    return {"type": "objects", "shape": [len(classes)], "items": [*classes]}
+
+
+MODULE = ("net", "module")
+CLASS_MATCH = "classes_ are no 3 sorted classes"
+CRITIC_MATCH = r"net_\.critics hold impossible values"
+
 HOSTILE_SIBLINGS = {
-    **{f"classifier: {name}": (CLASSIFIER, change) for name, change in CLASSES.items()},
-    **{f"conditional: {name}": (CONDITIONAL, change) for name, change in CLASSES.items()},
-    "one critic of two": (CLASSIFIER, lambda d: d["net"]["critics"]["items"].pop()),
-    "critics in another order": (CLASSIFIER, lambda d: d["net"]["critics"]["items"].reverse()),
+    "no classes": (CONDITIONAL, renamed("classes_"), r"missing: \['classes_'\]"),
+    "no shares": (CONDITIONAL, renamed("class_prior_"), r"missing: \['class_prior_'\]"),
+    **{
+        name: (CONDITIONAL, replace("attributes", "classes_", value=value), CLASS_MATCH)
+        for name, value in {
+            "classes are a list": ["a", "b", "c"],
+            "two classes of three": listed("a", "b"),
+            "repeated classes": listed("a", "a", "b"),
+            "classes out of order": listed("c", "b", "a"),
+            "classes that are lists": listed([0], [1], [2]),
+            "classes that are none": listed(None, None, None),
+        }.items()
+    },
+    "classes of any kind": (
+        CONDITIONAL,
+        replace("attributes", "classes_", value=listed(0, "1", 2)),
+        "not supported between",
+    ),
+    "classes in a square": (
+        CONDITIONAL,
+        replace("attributes", "classes_", value={**listed("a", "b", "c"), "shape": [3, 1]}),
+        CLASS_MATCH,
+    ),
+    "shares are classes": (
+        CONDITIONAL,
+        taken("attributes", "class_prior_", source=("attributes", "classes_")),
+        "class_prior_ are no 3 shares",
+    ),
+    "shares of columns": (
+        CONDITIONAL,
+        taken("attributes", "class_prior_", source=("attributes", "_center")),
+        "class_prior_ are no 3 shares",
+    ),
+    "shares are a number": (
+        CLASSIFIER,
+        replace("attributes", "class_prior_", value=1.0),
+        "class_prior_ are no 3 shares",
+    ),
+    "classes are a number": (CLASSIFIER, replace("attributes", "classes_", value=3), CLASS_MATCH),
+    **{
+        f"{name}, {kind['kind'].__name__}": (kind, set_at(*MODULE, *place, value=value), match)
+        for kind in (CLASSIFIER, CONDITIONAL)
+        for name, place, value, match in [
+            ("another structure", ("class",), "Autoencoder", r"is no C\w+Autoencoder"),
+            ("fewer classes", ("arguments", "n_classes"), 2, "classes_ are no 2 sorted"),
+            ("many classes", ("arguments", "n_classes"), 10**12, "no n_classes"),
+            ("bool as number", ("arguments", "n_classes"), True, "no n_classes"),
+        ]
+    },
+    "one critic of two": (
+        CLASSIFIER,
+        lambda d: d["attributes"].update(note_=d["net"]["critics"]["items"].pop()),
+        r"net_\.critics are not those of this class",
+    ),
+    "critics in another order": (
+        CLASSIFIER,
+        lambda d: d["net"]["critics"]["items"].reverse(),
+        CRITIC_MATCH,
+    ),
     "columns of the style": (
         CLASSIFIER,
-        take_from(*CATEGORIES, "columns", source=(*CRITIC, "columns")),
+        taken(*CATEGORIES, "columns", source=(*CRITIC, "columns")),
+        CRITIC_MATCH,
     ),
     "categories beyond the classes": (
         CLASSIFIER,
         set_at(*CATEGORIES, "columns", "items", 1, value=10**9),
+        CRITIC_MATCH,
     ),
-    "prior of the style": (CLASSIFIER, take_from(*CATEGORIES, "prior", source=(*CRITIC, "prior"))),
-    "labels for the style": (CLASSIFIER, set_at(*CRITIC, "n_classes", value=3)),
-    "no labels for the style": (CONDITIONAL, set_at(*CRITIC, "n_classes", value=0)),
-    "one label more": (CONDITIONAL, set_at(*CRITIC, "n_classes", value=4)),
-    "embedding without heads": (
+    "prior of the style": (
         CLASSIFIER,
-        set_at("net", "module", "class", value="EmbeddingAutoencoder"),
+        taken(*CATEGORIES, "prior", source=(*CRITIC, "prior")),
+        "prior_ is no prior of this width",
+    ),
+    "labels for the style": (CLASSIFIER, set_at(*CRITIC, "n_classes", value=3), CRITIC_MATCH),
+    "no labels for the style": (CONDITIONAL, set_at(*CRITIC, "n_classes", value=0), CRITIC_MATCH),
+    "one label more": (CONDITIONAL, set_at(*CRITIC, "n_classes", value=4), CRITIC_MATCH),
+    "weights of other heads": (
+        CLASSIFIER,
+        set_at(*MODULE, "class", value="EmbeddingAutoencoder"),
+        r"net_\.module has other weights",
     ),
     "categories with heads": (
         CLUSTERER,
-        set_at("net", "module", "class", value="CategoricalAutoencoder"),
+        set_at(*MODULE, "class", value="CategoricalAutoencoder"),
+        r"net_\.module has other weights",
     ),
-    "no heads": (CLUSTERER, lambda d: d["net"]["module"]["weights"].pop("heads")),
-    "heads of another shape": (
+    "no heads": (
         CLUSTERER,
-        take_from(
-            "net", "module", "weights", "heads", source=("net", "module", "weights", "lower")
-        ),
+        lambda d: d["attributes"].update(note_=d["net"]["module"]["weights"].pop("heads")),
+        r"net_\.module has other weights",
     ),
-    "frozen range": (CLUSTERER, set_at("net", "module", "frozen", value=["lower"])),
-    "number of clusters": (CLUSTERER, set_at("net", "module", "arguments", "n_classes", value=2)),
-    "many clusters": (CLUSTERER, set_at("net", "module", "arguments", "n_classes", value=10**12)),
-    "no centers": (CLUSTERER, lambda d: d["attributes"].pop("cluster_centers_")),
-    "centers of another shape": (
+    "frozen range": (
         CLUSTERER,
-        take_from("attributes", "cluster_centers_", source=("attributes", "_center")),
+        set_at(*MODULE, "frozen", value=["lower"]),
+        "freezes what it does not have",
     ),
+    "heads of fewer clusters": (
+        CLUSTERER,
+        set_at(*MODULE, "arguments", "n_classes", value=2),
+        r"'heads' is \(\(3, 2\), torch\.float32\) in the file and \(\(2, 2\)",
+    ),
+    **{
+        f"no {name}": (CLUSTERER, renamed(name), rf"missing: \['{name}'\]")
+        for name in ("cluster_centers_", "cluster_sizes_", "labels_")
+    },
+    **{
+        f"{name} are {source}": (
+            CLUSTERER,
+            taken("attributes", name, source=("attributes", source)),
+            match,
+        )
+        for name, source, match in [
+            ("cluster_centers_", "_center", "cluster_centers_ are not the heads"),
+            ("labels_", "cluster_sizes_", "labels_ are no clusters from 0 to 2"),
+            ("labels_", "cluster_centers_", "labels_ are no clusters from 0 to 2"),
+            ("cluster_sizes_", "labels_", "cluster_sizes_ are not those of labels_"),
+            ("cluster_sizes_", "_center", "cluster_sizes_ are not those of labels_"),
+        ]
+    },
     "centers by columns": (
         CLUSTERER,
         set_at("attributes", "cluster_centers_", "by_columns", value=True),
+        "cluster_centers_ are not the heads",
     ),
-    "no clusters": (CLUSTERER, lambda d: d["attributes"].pop("labels_")),
-    "sizes as clusters": (
+    "a method": (CLASSIFIER, set_at("attributes", "predict_proba", value=1), "cannot have"),
+    "parameter of a sibling": (
         CLUSTERER,
-        take_from("attributes", "labels_", source=("attributes", "cluster_sizes_")),
+        set_at("parameters", "class_prior", value="auto"),
+        "parameters has missing or unknown keys",
     ),
-    "clusters as sizes": (
-        CLUSTERER,
-        take_from("attributes", "cluster_sizes_", source=("attributes", "labels_")),
-    ),
-    "a method of the classifier": (CLASSIFIER, set_at("attributes", "predict_proba", value=1)),
-    "parameter of a sibling": (CLUSTERER, set_at("parameters", "class_prior", value="auto")),
     "class of a sibling": (
         CLASSIFIER,
         set_at("class", value="ConditionalAdversarialAutoencoder"),
-    ),
-    "class of another sibling": (
-        CONDITIONAL,
-        set_at("class", value="AdversarialAutoencoder"),
+        "parameters has missing or unknown keys",
     ),
 }
 
@@ -865,17 +949,20 @@ def siblings(X, y, tmp_path_factory):
     data = {}
     for kind in (CLASSIFIER, CLUSTERER, CONDITIONAL):
         # Enough epochs for clusters of different sizes, none of them empty.
-        save(small(**{**kind, "max_iter": 60}).fit(X, y), path)
+        labels = NAMES[y].astype(object) if kind is CONDITIONAL else y
+        save(small(**{**kind, "max_iter": 60}).fit(X, labels), path)
         data[kind["kind"]] = path.read_bytes()
     return data
 
 
-@pytest.mark.parametrize(("kind", "change"), HOSTILE_SIBLINGS.values(), ids=HOSTILE_SIBLINGS)
-def test_a_sibling_that_lies_is_refused_with_a_right_checksum(siblings, path, kind, change):
+@pytest.mark.parametrize(
+    ("kind", "change", "match"), HOSTILE_SIBLINGS.values(), ids=HOSTILE_SIBLINGS
+)
+def test_a_sibling_that_lies_is_refused_with_a_right_checksum(siblings, path, kind, change, match):
     path.write_bytes(siblings[kind["kind"]])
     load(path)  # the change is all that is wrong
     changed(path, change)
-    with pytest.raises(InvalidModelFileError, match=r"model\.safetensors"):
+    with pytest.raises(InvalidModelFileError, match=rf"model\.safetensors.*{match}"):
         load(path)
 
 
