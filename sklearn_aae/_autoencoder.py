@@ -314,7 +314,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
 
     def _make_critics(self, labels: np.ndarray | None) -> tuple[Critic, ...]:
         # One more class stands for unlabelled rows.
-        return (self._style_critic(0 if labels is None else self.prior_.n_classes + 1),)
+        return (self._style_critic(0 if labels is None else int(self.prior_.n_classes) + 1),)
 
     def _make_terms(self, labels: np.ndarray | None) -> tuple[Any, ...]:
         weight = float(self.adversarial_weight)
