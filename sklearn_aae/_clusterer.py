@@ -304,7 +304,7 @@ class AdversarialAutoencoderClusterer(
                 f"{self.category_weight:g}) or max_iter, or lower virtual_adversarial_radius (now "
                 f"{self.virtual_adversarial_radius:g}).",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
 
     def predict_proba(self, X: Any) -> np.ndarray:
