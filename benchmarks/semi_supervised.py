@@ -108,7 +108,7 @@ def main():
     parser.add_argument("--labels", type=int, nargs="+", default=[100, 1000, 60_000])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--device", default="auto", help="where our classifier trains")
-    parser.add_argument("--max-iter", type=int, default=30, help="epochs of our classifier")
+    parser.add_argument("--max-iter", type=int, default=25, help="epochs of our classifier")
     parser.add_argument(
         "--methods",
         nargs="+",

@@ -302,7 +302,9 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         self.offset_ = self._offset(self._scores(X), sample_weight)
         self._held_out_scores = None if held_out is None else np.sort(self._scores(held_out))
 
-    def _encode_labels(self, y: Any, X: np.ndarray, continued: bool) -> np.ndarray | None:
+    def _encode_labels(
+        self, y: Any, X: np.ndarray, sample_weight: np.ndarray | None, continued: bool
+    ) -> np.ndarray | None:
         prior = self.prior_
         if continued:
             used = self.net_.game.critics[0].n_classes > 0  # the networks were built for labels
@@ -312,7 +314,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
 
     def _make_critics(self, labels: np.ndarray | None) -> tuple[Critic, ...]:
         # One more class stands for unlabelled rows.
-        return (self._style_critic(0 if labels is None else self.prior_.n_classes + 1),)
+        return (self._style_critic(0 if labels is None else int(self.prior_.n_classes) + 1),)
 
     def _make_terms(self, labels: np.ndarray | None) -> tuple[Any, ...]:
         weight = float(self.adversarial_weight)

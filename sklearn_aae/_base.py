@@ -217,7 +217,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             if not continued:
                 self._scale_columns(X, sample_weight)
                 self._bind_prior(X)
-            labels = self._encode_labels(y, X, continued)
+            labels = self._encode_labels(y, X, sample_weight, continued)
             if not continued:
                 self._build(X, sample_weight, device, seed, labels)
             else:
@@ -275,7 +275,9 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
     def _check_parameters(self) -> None:
         """What an estimator has to check once the prior is bound."""
 
-    def _encode_labels(self, y: Any, X: np.ndarray, continued: bool) -> np.ndarray | None:
+    def _encode_labels(
+        self, y: Any, X: np.ndarray, sample_weight: np.ndarray | None, continued: bool
+    ) -> np.ndarray | None:
         """Classes of the rows as ints from 0, -1 for unlabelled; None where none are used."""
         return None
 
@@ -391,7 +393,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         net.game.critics = self._make_critics(labels)
         net.terms = self._make_terms(labels)
 
-    def _style_critic(self, n_classes: int = 0) -> Critic:
+    def _style_critic(self, n_classes: int = 0, *, prior_sees_labels: bool = True) -> Critic:
         """The critic of the codes, or of their style part, which sees n_classes classes."""
         return Critic(
             "prior",
@@ -401,6 +403,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             gradient_penalty=float(self.gradient_penalty),
             instance_noise=float(self.instance_noise),
             n_classes=n_classes,
+            prior_sees_labels=prior_sees_labels,
             columns=(0, self.n_components_),
         )
 

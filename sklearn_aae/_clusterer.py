@@ -238,7 +238,9 @@ class AdversarialAutoencoderClusterer(
         self._fit(X, y, sample_weight, continued=self.warm_start and hasattr(self, "net_"))
         return self
 
-    def _encode_labels(self, y: Any, X: np.ndarray, continued: bool) -> None:
+    def _encode_labels(
+        self, y: Any, X: np.ndarray, sample_weight: np.ndarray | None, continued: bool
+    ) -> None:
         if continued and self.n_clusters != self.net_.module_.n_classes:
             raise ValueError(
                 f"n_clusters={self.n_clusters} differs from the {self.net_.module_.n_classes} "
@@ -302,7 +304,7 @@ class AdversarialAutoencoderClusterer(
                 f"{self.category_weight:g}) or max_iter, or lower virtual_adversarial_radius (now "
                 f"{self.virtual_adversarial_radius:g}).",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -327,7 +329,7 @@ class AdversarialAutoencoderClusterer(
         def probabilities(x: Tensor) -> Tensor:
             return autoencoder.encode(x)[:, self.n_components_ :]
 
-        return self._on_rows(probabilities, X, len(self.cluster_centers_))
+        return self._on_rows(probabilities, X, autoencoder.n_classes)
 
     def predict(self, X: Any) -> np.ndarray:
         """Most probable cluster.
@@ -412,3 +414,9 @@ class AdversarialAutoencoderClusterer(
             clusters = class_positions(y, np.arange(n), len(styles))
         heads = one_hot(clusters, n, styles.dtype) @ self.cluster_centers_.astype(styles.dtype)
         return output_frame(self, self._decode(styles + heads), None), clusters
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        # ClusterMixin speaks for clusterers whose transform makes distances in double precision.
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -24,8 +24,12 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, BaseAdversarialAut
 
     The decoder is told the class of each row, so that the code needs to hold only what is left: the
     style [1]_. The discriminator is told it too, and so matches the styles of every class with
-    `prior`: the class cannot be read from the style. Rows of a chosen class can be sampled, and
-    rows moved from one class to another with their style kept (`translate`).
+    `prior`. Rows of a chosen class can be sampled, and rows moved from one class to another with
+    their style kept (`translate`).
+
+    Little of the class is left in the style, not nothing: of MNIST digits, a logistic regression
+    reads 16 % from it (chance: 10 %), a nearest-neighbour classifier more. Do not use it to hide an
+    attribute.
 
     Parameters
     ----------
@@ -175,13 +179,17 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, BaseAdversarialAut
         self._fit(X, y, sample_weight, continued=self.warm_start and hasattr(self, "net_"))
         return self
 
-    def _encode_labels(self, y: Any, X: np.ndarray, continued: bool) -> np.ndarray:
+    def _encode_labels(
+        self, y: Any, X: np.ndarray, sample_weight: np.ndarray | None, continued: bool
+    ) -> np.ndarray:
         classes, positions = encode_labels(y, X, type(self).__name__, allow_unlabelled=False)
         if continued:
-            positions = class_positions(classes[positions], self.classes_, len(positions))
+            positions = class_positions(classes, self.classes_, len(classes))[positions]
         else:
             self.classes_ = classes
-        self.class_prior_ = class_probabilities("empirical", positions, len(self.classes_))
+        self.class_prior_ = class_probabilities(
+            "empirical", positions, len(self.classes_), sample_weight
+        )
         return positions
 
     @property
@@ -189,7 +197,8 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, BaseAdversarialAut
         return len(self.classes_)
 
     def _make_critics(self, labels: np.ndarray | None) -> tuple[Critic, ...]:
-        return (self._style_critic(self._n_classes),)
+        # One distribution for the styles of all classes, also where the prior has components.
+        return (self._style_critic(self._n_classes, prior_sees_labels=False),)
 
     def _split(
         self, n: int, random_state: np.random.RandomState, labels: np.ndarray | None

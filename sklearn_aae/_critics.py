@@ -77,6 +77,9 @@ class Critic:
         Standard deviation of the noise on both inputs of the discriminator.
     n_classes : int
         Width of the one-hot label that joins the codes, 0 without labels.
+    prior_sees_labels : bool
+        Whether a prior with classes draws for each row from the component of its label. If not, a
+        discriminator that sees labels makes the codes independent of them.
     columns : tuple of two int or None
         Part of the codes that is compared, from the first column up to the second; None for all.
     """
@@ -88,6 +91,7 @@ class Critic:
     gradient_penalty: float = 0.0
     instance_noise: float = 0.0
     n_classes: int = 0
+    prior_sees_labels: bool = True
     columns: tuple[int, int] | None = None
 
     def n_inputs(self, n_components: int) -> int:
@@ -130,7 +134,8 @@ class Critic:
         `weight` (n,) weighs the rows of codes, `penalty_factor` the gradient penalty of this step.
         """
         y = y if self.n_classes else None
-        real = draw(self.prior, len(codes), generator, y if has_classes(self.prior) else None)
+        placed = self.prior_sees_labels and has_classes(self.prior)
+        real = draw(self.prior, len(codes), generator, y if placed else None)
         # Prior and codes go through the network as one batch: half the calls.
         both_y = None if y is None else torch.cat([y, y])
         inputs = self.inputs(torch.cat([real, codes.detach()]), both_y, generator)

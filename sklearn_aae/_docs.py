@@ -36,9 +36,9 @@ posterior : {"deterministic", "gaussian", "implicit"}, default="deterministic"
 prior : {"normal", "uniform", "mixture_of_gaussians", "swiss_roll"} or object, \
         default="normal"
     What the codes are matched to: a name, an object of `sklearn_aae.priors`, or any object
-    with ``sample(n_samples, generator)``. A prior with classes, such as
-    ``MixtureOfGaussians(n_classes=10)``, makes `fit` place the rows of class k, given in `y`
-    as ints from 0, on component k; rows with `y` of -1 are free.
+    with ``sample(n_samples, generator)``. With a prior that has classes, such as
+    ``MixtureOfGaussians(n_classes=10)``, `AdversarialAutoencoder.fit` places the rows of class
+    k, given in `y` as ints from 0, on component k; rows with `y` of -1 are free.
 
 likelihood : {"gaussian", "laplace", "bernoulli", "poisson"}, default="gaussian"
     What the decoder's output means: squared or absolute error in standardised units,

@@ -32,8 +32,11 @@ from sklearn_aae._likelihoods import LIKELIHOODS
 from sklearn_aae.modules import (
     ACTIVATIONS,
     Autoencoder,
+    CategoricalAutoencoder,
+    ConditionalAutoencoder,
     ConvolutionalDecoder,
     ConvolutionalEncoder,
+    EmbeddingAutoencoder,
     MultilayerPerceptron,
 )
 from sklearn_aae.priors import (
@@ -59,7 +62,10 @@ _OBJECTS: dict[str, type] = {
 
 _NETWORKS: dict[str, type[nn.Module]] = {
     cls.__name__: cls
-    for cls in (Autoencoder, ConvolutionalDecoder, ConvolutionalEncoder, MultilayerPerceptron)
+    for cls in (
+        *(Autoencoder, CategoricalAutoencoder, ConditionalAutoencoder, EmbeddingAutoencoder),
+        *(ConvolutionalDecoder, ConvolutionalEncoder, MultilayerPerceptron),
+    )
 }
 
 # Classes that are values themselves: optimisers, and our networks as builders of networks.
@@ -491,8 +497,8 @@ class Decoder:
         cls = _NETWORKS[name]
         arguments = self._fields(cls, coded["arguments"], where)
         weights = self._weights(coded, where)
-        if cls is Autoencoder:
-            return self._autoencoder(arguments, weights, coded, where)
+        if issubclass(cls, Autoencoder):
+            return self._autoencoder(cls, arguments, weights, coded["frozen"], where)
         require(_is_possible(arguments, len(weights)), where, "has impossible arguments")
         # Without memory, until shapes are known to be those of the file.
         with torch.device("meta"):
@@ -506,24 +512,34 @@ class Decoder:
 
     def _autoencoder(
         self,
+        cls: type[Autoencoder],
         arguments: dict[str, Any],
         weights: dict[str, Tensor],
-        coded: dict[str, Any],
+        frozen: Any,
         where: str,
     ) -> Autoencoder:
         networks = (arguments["encoder"], arguments["decoder"])
         require(all(isinstance(n, nn.Module) for n in networks), where, "has no networks")
         k, posterior = arguments["n_components"], arguments["posterior"]
         require(type(k) is int and 0 < k <= self._largest, where, "has no n_components")
+        n_classes = arguments["n_classes"]
+        ok = type(n_classes) is int and 0 <= n_classes <= self._largest
+        require(ok, where, "has no n_classes")
         known = posterior in ("deterministic", "gaussian", "implicit")
         require(isinstance(posterior, str) and known, where, "has no posterior")
-        require(weights.keys() == {"lower", "upper"}, where, "has no range")
+        with torch.device("meta"):
+            autoencoder = cls(**arguments)
+        own = dict(autoencoder.named_parameters(recurse=False))
+        require(weights.keys() == {"lower", "upper", *own}, where, "has other weights")
         lower, upper = weights["lower"], weights["upper"]
         ok = lower.dtype == upper.dtype == torch.float32 and lower.shape == upper.shape
         require(ok and lower.ndim == 1 and bool((lower <= upper).all()), where, "has no range")
-        require(coded["frozen"] == [], where, "has no parameters to freeze")
-        autoencoder = Autoencoder(**arguments)
-        autoencoder.extend_range(lower, upper)
+        autoencoder.lower, autoencoder.upper = lower, upper
+        ok = isinstance(frozen, list) and all(isinstance(name, str) for name in frozen)
+        require(ok and own.keys() >= set(frozen), where, "freezes what it does not have")
+        for name, like in own.items():
+            _check_weight(like, weights[name], f"{where}: {name!r}", is_parameter=True)
+            setattr(autoencoder, name, nn.Parameter(weights[name], name not in frozen))
         return autoencoder
 
     def _custom_network(self, coded: dict[str, Any], where: str) -> nn.Module:
@@ -606,16 +622,18 @@ def _check_weights(network: nn.Module, weights: dict[str, Tensor], where: str) -
             f"{where}: weights of file and network differ in name: {odd[:5]}"
         )
     for name, tensor in weights.items():
-        like = expected[name]
-        fits = isinstance(like, Tensor) and (like.shape, like.dtype) == (tensor.shape, tensor.dtype)
-        if not fits:
-            of_network = (tuple(like.shape), like.dtype) if isinstance(like, Tensor) else type(like)
-            raise InvalidModelFileError(
-                f"{where}: {name!r} is {(tuple(tensor.shape), tensor.dtype)} in the file and "
-                f"{of_network} in the network"
-            )
-        sound = _is_sound(tensor, name in parameters)
-        require(sound, where, f"has a weight {name!r} that holds NaN or infinity")
+        _check_weight(expected[name], tensor, f"{where}: {name!r}", name in parameters)
+
+
+def _check_weight(like: Any, tensor: Tensor, where: str, is_parameter: bool) -> None:
+    fits = isinstance(like, Tensor) and (like.shape, like.dtype) == (tensor.shape, tensor.dtype)
+    if not fits:
+        of_network = (tuple(like.shape), like.dtype) if isinstance(like, Tensor) else type(like)
+        raise InvalidModelFileError(
+            f"{where} is {(tuple(tensor.shape), tensor.dtype)} in the file and {of_network} in the "
+            "network"
+        )
+    require(_is_sound(tensor, is_parameter), where, "is a weight that holds NaN or infinity")
 
 
 def _is_sound(weight: Tensor, is_parameter: bool) -> bool:

@@ -32,9 +32,9 @@ def encode_labels(
     check_consistent_length(X, labels)
     if labels.dtype.kind in "OUS" and any(label in (-1, "-1") for label in labels.tolist()):
         raise ValueError(
-            "y holds -1 among labels that are not numbers. Encode the labels as ints first, for "
-            "example with sklearn.preprocessing.LabelEncoder on the labelled rows, and then mark "
-            "unlabelled rows with -1."
+            f"y holds -1 among labels that are not numbers, of dtype {labels.dtype}. Encode the "
+            "labels as ints first, for example with sklearn.preprocessing.LabelEncoder on the "
+            "labelled rows, and then mark unlabelled rows with -1."
         )
     check_classification_targets(labels)
     unlabelled = labels == -1 if labels.dtype.kind in "if" else np.zeros(len(labels), dtype=bool)
@@ -56,7 +56,7 @@ def encode_labels(
     if len(classes) < 2:
         raise ValueError(
             f"{estimator_name} needs labelled rows of at least two classes, but y contains only "
-            f"one class: {classes[0]!r}."
+            f"one class: {classes.tolist()[0]!r}."
         )
     positions = np.full(len(labels), -1)
     positions[~unlabelled] = np.searchsorted(classes, labels[~unlabelled])
@@ -78,31 +78,47 @@ def class_positions(y: Any, classes: np.ndarray, n_samples: int) -> np.ndarray:
         raise ValueError(
             f"y must be one class or have shape (n_samples,) = ({n_samples},), got {labels.shape}."
         )
-    known = np.isin(labels, classes)
+    # Compared one by one: isin and searchsorted would take "1" for 1.
+    matches = labels[:, None] == classes
+    known = matches.any(axis=1)
     if not known.all():
+        unseen = list(dict.fromkeys(labels[~known].tolist()))
         raise ValueError(
-            f"y holds classes that fit has not seen: {np.unique(labels[~known])[:5].tolist()}. "
+            f"y holds classes that fit has not seen: {unseen[:5]}. "
             f"Known classes: {classes.tolist()}."
         )
-    return np.searchsorted(classes, labels)
+    return matches.argmax(axis=1)
 
 
-def class_probabilities(class_prior: Any, positions: np.ndarray, n_classes: int) -> np.ndarray:
+def class_probabilities(
+    class_prior: Any,
+    positions: np.ndarray,
+    n_classes: int,
+    sample_weight: np.ndarray | None = None,
+) -> np.ndarray:
     """Probability of each class (n_classes,) that the parameter `class_prior` stands for.
 
     Raises
     ------
     ValueError
-        If an array has the wrong shape, a negative value, or another sum than 1.
+        If an array has the wrong shape, a negative value, or another sum than 1, or if no labelled
+        row has a positive weight.
     """
-    counts = np.bincount(positions[positions >= 0], minlength=n_classes)
+    labelled = positions >= 0
+    weight = np.ones(len(positions)) if sample_weight is None else sample_weight
+    counts = np.bincount(positions[labelled], weight[labelled], minlength=n_classes)
+    if not counts.any():
+        raise ValueError(
+            f"sample_weight: all {int(labelled.sum())} labelled rows have weight zero, so that no "
+            "label would count. Give some of them a positive weight."
+        )
     if isinstance(class_prior, str):
-        all_labelled = counts.sum() == len(positions)
-        if class_prior == "empirical" or (class_prior == "auto" and all_labelled):
+        if class_prior == "empirical" or (class_prior == "auto" and labelled.all()):
             return counts / counts.sum()
         return np.full(n_classes, 1 / n_classes)
-    p = np.asarray(class_prior, dtype=float)
-    if p.shape != (n_classes,) or not (p >= 0).all() or abs(p.sum() - 1) > 1e-6:
+    p = np.asarray(class_prior)
+    numbers = p.shape == (n_classes,) and p.dtype.kind in "iuf"
+    if not numbers or not (p >= 0).all() or abs(p.sum() - 1) > 1e-6:
         raise ValueError(
             f"class_prior must be {n_classes} non-negative numbers with sum 1, one for each class "
             f'in sorted order, or "auto", "uniform" or "empirical", got {class_prior!r}.'

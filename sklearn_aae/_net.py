@@ -237,6 +237,8 @@ class AdversarialNet(NeuralNet):
         self.n_epochs_resumed_ = 0
         self.interrupted_ = False
         self.diverged_: str | None = None
+        # Share of the training that is done.
+        self.progress_ = 0.0
         super().__init__(
             module,
             criterion,

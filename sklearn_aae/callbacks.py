@@ -189,7 +189,8 @@ class LearningRateDecay(Callback):
     ) -> None:
         if not training:
             return
-        net.scale_learning_rates(self.factor(self.n_steps_ / self.n_steps_total_))
+        net.progress_ = self.n_steps_ / self.n_steps_total_
+        net.scale_learning_rates(self.factor(net.progress_))
         self.n_steps_ += 1
 
 

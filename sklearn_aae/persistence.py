@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -36,7 +36,10 @@ from sklearn_aae._archive import (
 from sklearn_aae._autoencoder import AdversarialAutoencoder
 from sklearn_aae._base import BaseAdversarialAutoencoder
 from sklearn_aae._build import check_networks, make_network, seeded_global_generator
+from sklearn_aae._classifier import AdversarialAutoencoderClassifier
+from sklearn_aae._clusterer import AdversarialAutoencoderClusterer
 from sklearn_aae._compat import CONFIGURATION_ATTRIBUTES, configuration, configure
+from sklearn_aae._conditional import ConditionalAdversarialAutoencoder
 from sklearn_aae._critics import ADVERSARIAL_LOSSES, Critic
 from sklearn_aae._density import Density
 from sklearn_aae._encoding import CustomNetwork, Decoder, Encoder, is_stored
@@ -44,7 +47,7 @@ from sklearn_aae._likelihoods import Likelihood
 from sklearn_aae._net import AdversarialNet, restored_generator
 from sklearn_aae.callbacks import AdversarialTraining
 from sklearn_aae.modules import Autoencoder
-from sklearn_aae.priors import Prior, bind_prior
+from sklearn_aae.priors import Prior, bind_prior, has_classes
 
 __all__ = ["InvalidModelFileError", "load", "save"]
 
@@ -296,19 +299,25 @@ def _networks(estimator: BaseAdversarialAutoencoder) -> list[tuple[CustomNetwork
     net = estimator.net_
     n, k = estimator.n_features_in_, estimator.n_components_
     autoencoder = net.module_
-    widths = Autoencoder.encoder_widths(n, k, autoencoder.posterior)
+    n_classes = autoencoder.n_classes
+    widths = autoencoder.encoder_widths(n, k, autoencoder.posterior, n_classes)
+    n_decoded = autoencoder.decoder_width(k, n_classes)
     return [
         (CustomNetwork("encoder", *widths), autoencoder.encoder),
-        (CustomNetwork("decoder", k, n), autoencoder.decoder),
+        (CustomNetwork("decoder", n_decoded, n), autoencoder.decoder),
         *(
-            (CustomNetwork("discriminator", k + c.n_classes, 1), net.discriminators_[c.name])
+            (CustomNetwork("discriminator", c.n_inputs(k), 1), net.discriminators_[c.name])
             for c in net.game.critics
+            if c.name == "prior"
         ),
     ]
 
 
 def _net_state(net: AdversarialNet) -> dict[str, Any]:
-    """What makes a net, less what follows from the rest or belongs to one call of fit."""
+    """What makes a net, less what follows from the rest or belongs to one call of fit.
+
+    Terms do: every fit, also one that continues, makes them anew from the parameters.
+    """
     return {
         **{name: getattr(net, name) for name in _NET_NUMBERS},
         "module": net.module_,
@@ -414,8 +423,8 @@ def _rebuilt_unguarded(
     vars(estimator).update(attributes)
     _check_widths(estimator, net["module"])
     _check_attributes(estimator)
-    estimator.net_ = _restored_net(estimator, net)
-    _CHECKS[cls](estimator)
+    expected = _CHECKS[cls](estimator, net["module"])
+    estimator.net_ = _restored_net(estimator, net, expected)
     output, requests = document["output"], document["requests"]
     require(output in (None, "default", "pandas", "polars"), "output", "is no container")
     configure(estimator, output, requests)
@@ -425,7 +434,8 @@ def _rebuilt_unguarded(
 def _check_widths(estimator: Any, autoencoder: Any) -> None:
     """Refuse widths that are not those of the networks, and so of what the file holds."""
     n, k = estimator.n_features_in_, estimator.n_components_
-    require(isinstance(autoencoder, Autoencoder), "net_.module", "is no autoencoder")
+    structure = type(estimator)._structure
+    require(type(autoencoder) is structure, "net_.module", f"is no {structure.__name__}")
     fits = type(n) is int and n > 0 and autoencoder.lower.shape == (n,)
     require(fits, "n_features_in_", "is not the number of columns")
     require(type(k) is int and k == autoencoder.n_components, "n_components_", "is not the width")
@@ -477,10 +487,23 @@ def _check_prior(prior: Any, n_components: int) -> None:
     bind_prior(prior, n_components)  # raises where a draw is not of this width
 
 
-def _check_scores(estimator: Any) -> None:
-    """Refuse what `AdversarialAutoencoder` cannot score with."""
-    missing = sorted({"_density", "_held_out_scores", "offset_"} - vars(estimator).keys())
+class _Comparison(NamedTuple):
+    """What a critic has to compare: part of the codes, with labels of one of some widths."""
+
+    name: str
+    columns: tuple[int, int]
+    n_labels: tuple[int, ...] = (0,)
+
+
+def _require_attributes(estimator: Any, *names: str) -> None:
+    missing = sorted(set(names) - vars(estimator).keys())
     require(not missing, "attributes", f"are missing: {missing}")
+
+
+def _check_scores(estimator: Any, autoencoder: Autoencoder) -> list[_Comparison]:
+    """Refuse what `AdversarialAutoencoder` cannot score with."""
+    require(autoencoder.n_classes == 0, "net_.module", "has classes")
+    _require_attributes(estimator, "_density", "_held_out_scores", "offset_")
     density, held_out = estimator._density, estimator._held_out_scores
     require(_is_number(estimator.offset_), "offset_", "is no number")
     require(isinstance(density, Density), "_density", "is no density")
@@ -497,11 +520,62 @@ def _check_scores(estimator: Any) -> None:
         ok = isinstance(held_out, np.ndarray) and held_out.ndim == 1 and len(held_out) > 0
         ok = ok and _is_float64(held_out, held_out.shape) and not np.isnan(held_out).any()
         require(ok and (np.sort(held_out) == held_out).all(), "_held_out_scores", "is not sorted")
+    prior = estimator.prior_
+    n_labels = (0, prior.n_classes + 1) if has_classes(prior) else (0,)
+    return [_Comparison("prior", (0, estimator.n_components_), n_labels)]
 
 
-# The estimators that have files, with what to check of each beyond what they share.
-_CHECKS: dict[type[BaseEstimator], Callable[[Any], None]] = {
+def _check_classes(estimator: Any, n: int) -> None:
+    """Refuse classes that are not n sorted ones with their shares."""
+    _require_attributes(estimator, "classes_", "class_prior_")
+    classes, shares = estimator.classes_, estimator.class_prior_
+    ok = isinstance(classes, np.ndarray) and classes.shape == (n,) and n >= 2
+    ok = ok and (
+        classes.dtype.kind in "biufU"
+        or all(isinstance(v, str | numbers.Real | np.bool_) for v in classes)
+    )
+    ok = ok and bool((classes[:-1] < classes[1:]).all())
+    require(ok, "classes_", f"are no {n} sorted classes, two at least")
+    ok = _is_float64(shares, (n,)) and bool((shares >= 0).all())
+    require(ok and math.isclose(shares.sum(), 1), "class_prior_", f"are no {n} shares with sum 1")
+
+
+def _check_classifier(estimator: Any, autoencoder: Autoencoder) -> list[_Comparison]:
+    k, n = estimator.n_components_, autoencoder.n_classes
+    _check_classes(estimator, n)
+    return [_Comparison("prior", (0, k)), _Comparison("categories", (k, k + n))]
+
+
+def _check_conditional(estimator: Any, autoencoder: Autoencoder) -> list[_Comparison]:
+    k, n = estimator.n_components_, autoencoder.n_classes
+    _check_classes(estimator, n)
+    return [_Comparison("prior", (0, k), (n,))]
+
+
+def _check_clusters(estimator: Any, autoencoder: Any) -> list[_Comparison]:
+    """Refuse clusters that are not those of the networks."""
+    _require_attributes(estimator, "cluster_centers_", "cluster_sizes_", "labels_")
+    k, n = estimator.n_components_, autoencoder.n_classes
+    centers, sizes, labels = estimator.cluster_centers_, estimator.cluster_sizes_, estimator.labels_
+    ok = isinstance(centers, np.ndarray) and centers.dtype == np.float32 and len(centers) == n > 0
+    same = ok and np.array_equal(centers, autoencoder.heads.detach().cpu().numpy())
+    require(same, "cluster_centers_", "are not the heads of the clusters")
+    ok = isinstance(labels, np.ndarray) and labels.ndim == 1 and labels.dtype.kind == "i"
+    ok = ok and len(labels) > 0 and labels.min() >= 0 and labels.max() < n
+    require(ok, "labels_", f"are no clusters from 0 to {n - 1}")
+    ok = isinstance(sizes, np.ndarray) and sizes.dtype.kind == "i" and sizes.shape == (n,)
+    same = ok and np.array_equal(sizes, np.bincount(labels, minlength=n))
+    require(same, "cluster_sizes_", "are not those of labels_")
+    return [_Comparison("prior", (0, k)), _Comparison("categories", (k, k + n))]
+
+
+# The estimators that have files, with what to check of each beyond what they share. The functions
+# return what the critics have to compare.
+_CHECKS: dict[type[BaseEstimator], Callable[[Any, Autoencoder], list[_Comparison]]] = {
     AdversarialAutoencoder: _check_scores,
+    AdversarialAutoencoderClassifier: _check_classifier,
+    AdversarialAutoencoderClusterer: _check_clusters,
+    ConditionalAdversarialAutoencoder: _check_conditional,
 }
 
 
@@ -521,10 +595,11 @@ def _is_optimizer(value: Any) -> bool:
 # The net.
 
 
-def _restored_net(estimator: Any, state: dict[str, Any]) -> AdversarialNet:
+def _restored_net(
+    estimator: Any, state: dict[str, Any], expected: list[_Comparison]
+) -> AdversarialNet:
     autoencoder, critics = state["module"], state["critics"]
-    width = estimator.n_components_
-    discriminators = _checked_discriminators(critics, state["discriminators"], width)
+    discriminators = _checked_discriminators(critics, state["discriminators"], expected)
     for name in _NET_NUMBERS:
         value = state[name]
         ok = _is_number(value) and 0 <= value < math.inf and (value > 0 or name == "noise")
@@ -569,17 +644,20 @@ def _restored_net(estimator: Any, state: dict[str, Any]) -> AdversarialNet:
     return net
 
 
-def _checked_discriminators(critics: Any, discriminators: Any, k: int) -> nn.ModuleDict:
+def _checked_discriminators(
+    critics: Any, discriminators: Any, expected: list[_Comparison]
+) -> nn.ModuleDict:
     ok = isinstance(critics, tuple) and all(isinstance(c, Critic) for c in critics)
-    require(ok and len(critics) > 0, "net_.critics", "are no critics")
-    for critic in critics:
+    require(ok and len(critics) == len(expected), "net_.critics", "are not those of this class")
+    for critic, (name, columns, n_labels) in zip(critics, expected, strict=True):
         numbers_ = (critic.weight, critic.gradient_penalty, critic.instance_noise)
         ok = all(_is_number(v) and 0 <= v < math.inf for v in numbers_)
-        ok = ok and isinstance(critic.name, str) and isinstance(critic.loss, str)
-        ok = ok and critic.loss in ADVERSARIAL_LOSSES
-        ok = ok and type(critic.n_classes) is int and 0 <= critic.n_classes <= _MAX_CLASSES + 1
+        ok = ok and isinstance(critic.loss, str) and critic.loss in ADVERSARIAL_LOSSES
+        ok = ok and critic.name == name and critic.columns == columns
+        ok = ok and all(type(v) is int for v in (critic.n_classes, *critic.columns))
+        ok = ok and critic.n_classes in n_labels
         require(ok, "net_.critics", "hold impossible values")
-        _check_prior(critic.prior, k)
+        _check_prior(critic.prior, columns[1] - columns[0])
     ok = isinstance(discriminators, dict) and [*discriminators] == [c.name for c in critics]
     ok = ok and all(isinstance(network, nn.Module) for network in discriminators.values())
     require(ok, "net_.discriminators", "are not those of the critics")

@@ -27,7 +27,14 @@ from pathlib import Path
 
 import numpy as np
 
-from sklearn_aae import AdversarialAutoencoder, load, save
+from sklearn_aae import (
+    AdversarialAutoencoder,
+    AdversarialAutoencoderClassifier,
+    AdversarialAutoencoderClusterer,
+    ConditionalAdversarialAutoencoder,
+    load,
+    save,
+)
 from sklearn_aae.modules import MultilayerPerceptron
 from sklearn_aae.persistence import InvalidModelFileError
 from sklearn_aae.priors import Empirical, MixtureOfGaussians
@@ -76,23 +83,36 @@ def with_checksum(header, buffer):
 def small_models(X):
     """Fitted models, as small as they get, that reach different parts of the reader."""
 
-    def fitted(**parameters):
+    def fitted(kind=AdversarialAutoencoder, n_inputs=2, **parameters):
         options = {
             "n_components": 2,
             "hidden_layer_sizes": (4,),
-            "discriminator": MultilayerPerceptron(2, 1, (4,)),
+            "discriminator": MultilayerPerceptron(n_inputs, 1, (4,)),
             "max_iter": 1,
+            "warm_start": True,
             "random_state": 0,
         }
-        return AdversarialAutoencoder(**{**options, **parameters}).fit(X)
+        return kind(**{**options, **parameters}).fit(X, labels(X))
 
     source = np.random.default_rng(0).normal(size=(5, 2))
     return [
         fitted(),
-        fitted(prior=MixtureOfGaussians(3), posterior="gaussian", score_method="prior"),
+        fitted(
+            n_inputs=2 + 4,
+            prior=MixtureOfGaussians(3),
+            posterior="gaussian",
+            score_method="prior",
+        ),
         fitted(prior=Empirical(source), random_state=np.random.RandomState(0)),
         fitted(image_shape=(1, 2, 2), likelihood="laplace", weight_decay=0.01),
+        fitted(AdversarialAutoencoderClassifier),
+        fitted(AdversarialAutoencoderClusterer, n_clusters=3),
+        fitted(ConditionalAdversarialAutoencoder, n_inputs=4, posterior="implicit"),
     ]
+
+
+def labels(X):
+    return np.arange(len(X)) % 2
 
 
 # Damage of bytes.
@@ -273,12 +293,20 @@ CHANGES.append(change_text)
 def answers(model, X):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return [
-            model.transform(X),
-            model.reconstruct(X),
-            model.score_samples(X),
-            model.sample(2, random_state=0),
-        ]
+        if isinstance(model, ConditionalAdversarialAutoencoder):
+            y = model.classes_[0]
+            rows = [model.reconstruct(X, y), model.sample(2, y, random_state=0)]
+        elif isinstance(model, AdversarialAutoencoder):
+            rows = [model.reconstruct(X), model.score_samples(X), model.predict(X)]
+            rows.append(model.sample(2, random_state=0))
+        else:
+            rows = [model.reconstruct(X), model.predict_proba(X), model.predict(X)]
+            rows.extend(model.sample(2, random_state=0))
+        return [model.transform(X), *rows]
+
+
+def train(model, X):
+    return model.fit(X, labels(X))
 
 
 class Watch:
@@ -312,7 +340,7 @@ def run(n_cases, seed, directory):
     originals = []
     for model in small_models(X):
         save(model, path)
-        load(path).partial_fit(X)  # what is imported on first use is imported here
+        train(load(path), X)  # what is imported on first use is imported here
         originals.append((path.read_bytes(), answers(load(path), X)))
     watch, counts = Watch(), Counter()
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -358,8 +386,7 @@ def use(model, X):
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             answers(model, X)
-            model.predict(X)
-            model.set_params(verbose=0, device="cpu", batch_size=10).partial_fit(X)
+            train(model.set_params(verbose=0, device="cpu", batch_size=10, max_iter=1), X)
     except ValueError:
         return "then ValueError"
     return "works"

@@ -2,7 +2,6 @@
 
 import copy
 import gc
-import inspect
 import pickle
 import re
 import weakref
@@ -691,23 +690,3 @@ def test_a_callback_that_raises_leaves_the_estimator_unfitted(X):
         model.fit(X)
     with pytest.raises(NotFittedError):
         model.predict(X)
-
-
-# Documentation.
-
-
-def documented_defaults(cls):
-    doc = inspect.cleandoc(cls.__doc__)
-    parameters = doc.split("Parameters\n")[1].split("Attributes\n")[0]
-    for names, default in re.findall(r"^(\w[\w, ]*) : .*default=(.+)$", parameters, re.MULTILINE):
-        for name in names.split(", "):
-            yield name, default
-
-
-def test_documented_defaults_are_the_defaults():
-    signature = inspect.signature(AdversarialAutoencoder).parameters
-    documented = dict(documented_defaults(AdversarialAutoencoder))
-    assert set(documented) == set(signature)
-    for name, text in documented.items():
-        default = signature[name].default
-        assert eval(text, {"torch": torch}) == default, name

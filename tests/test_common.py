@@ -5,7 +5,12 @@ import pytest
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_aae import AdversarialAutoencoder
+from sklearn_aae import (
+    AdversarialAutoencoder,
+    AdversarialAutoencoderClassifier,
+    AdversarialAutoencoderClusterer,
+    ConditionalAdversarialAutoencoder,
+)
 
 EXPECTED_FAILED_CHECKS = {
     "check_sample_weight_equivalence_on_dense_data": (
@@ -21,8 +26,27 @@ ESTIMATORS = [
     AdversarialAutoencoder(max_iter=5, early_stopping=True, posterior="gaussian"),
     AdversarialAutoencoder(max_iter=5, score_method="prior", likelihood="laplace"),
     AdversarialAutoencoder(max_iter=5, adversarial_weight=0, posterior="implicit"),
+    AdversarialAutoencoderClassifier(max_iter=5),
+    # Enough steps to leave no check with all rows in one cluster, which it warns of.
+    AdversarialAutoencoderClusterer(
+        n_clusters=3, max_iter=30, lr=5e-3, virtual_adversarial_weight=0
+    ),
+    ConditionalAdversarialAutoencoder(max_iter=5),
     AdversarialAutoencoder(),
 ]
+
+KINDS = {
+    AdversarialAutoencoder: "outlier_detector",
+    AdversarialAutoencoderClassifier: "classifier",
+    AdversarialAutoencoderClusterer: "clusterer",
+    ConditionalAdversarialAutoencoder: None,
+}
+MIXINS = {
+    "outlier_detector": ["OutlierMixin"],
+    "classifier": ["ClassifierMixin"],
+    "clusterer": ["ClusterMixin"],
+}
+NEED_LABELS = {AdversarialAutoencoderClassifier, ConditionalAdversarialAutoencoder}
 
 
 @parametrize_with_checks(
@@ -54,26 +78,31 @@ FURTHER_CHECKS = [
 # warns of.
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
 @pytest.mark.filterwarnings("ignore:X has feature names, but:UserWarning")
+@pytest.mark.filterwarnings("ignore:All rows are in one:sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("name", FURTHER_CHECKS)
-def test_further_scikit_learn_checks(name):
+@pytest.mark.parametrize("cls", KINDS)
+def test_further_scikit_learn_checks(cls, name):
     check = getattr(estimator_checks, name)
-    check("AdversarialAutoencoder", AdversarialAutoencoder(max_iter=2, random_state=0))
+    check(cls.__name__, cls(max_iter=2, random_state=0))
 
 
-def test_no_check_is_silenced_by_a_tag():
-    tags = AdversarialAutoencoder().__sklearn_tags__()
+@pytest.mark.parametrize(("cls", "kind"), KINDS.items())
+def test_no_check_is_silenced_by_a_tag(cls, kind):
+    tags = cls().__sklearn_tags__()
     assert not tags.non_deterministic
     assert not tags.no_validation
     assert not tags._skip_test
-    assert tags.estimator_type == "outlier_detector"
+    assert tags.estimator_type == kind
     assert tags.transformer_tags.preserves_dtype == ["float64", "float32"]
+    assert tags.target_tags.required is (cls in NEED_LABELS)
 
 
-def test_mixins_come_in_scikit_learns_order():
-    names = [cls.__name__ for cls in AdversarialAutoencoder.__mro__]
+@pytest.mark.parametrize(("cls", "kind"), KINDS.items())
+def test_mixins_come_in_scikit_learns_order(cls, kind):
+    names = [base.__name__ for base in cls.__mro__]
     order = [
         "CallbackSupportMixin",
-        "OutlierMixin",
+        *MIXINS.get(kind, []),
         "ClassNamePrefixFeaturesOutMixin",
         "TransformerMixin",
         "BaseEstimator",

@@ -393,3 +393,45 @@ def test_sliced_wasserstein_distance_is_symmetric_and_scales_with_the_unit():
     assert distance > 0
     assert_allclose(sliced_wasserstein_distance(b, a, u).item(), distance)
     assert_allclose(sliced_wasserstein_distance(3 * a, 3 * b, u).item(), 3 * distance)
+
+
+# A part of the codes --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("columns", "n_classes", "width"), [(None, 0, 7), (None, 3, 10), ((0, 2), 3, 5), ((2, 7), 0, 5)]
+)
+def test_the_discriminator_is_as_wide_as_the_part_and_the_label(columns, n_classes, width):
+    critic = Critic("part", Normal(), 1.0, n_classes=n_classes, columns=columns)
+    assert critic.n_inputs(7) == width
+
+
+def test_the_part_is_a_range_of_columns():
+    z = codes(4, 5)
+    assert torch.equal(Critic("all", Normal(), 1.0).part(z), z)
+    assert torch.equal(Critic("style", Normal(), 1.0, columns=(0, 2)).part(z), z[:, :2])
+    assert torch.equal(Critic("classes", Normal(), 1.0, columns=(2, 5)).part(z), z[:, 2:])
+
+
+@pytest.mark.parametrize("prior_sees_labels", [True, False])
+def test_a_prior_with_classes_follows_labels_only_where_it_sees_them(prior_sees_labels):
+    n_classes, seen = 4, []
+    critic = Critic(
+        "prior",
+        Categorical(n_classes, n_components=n_classes),
+        1.0,
+        n_classes=n_classes,
+        prior_sees_labels=prior_sees_labels,
+    )
+
+    class Spy(nn.Linear):
+        def forward(self, x):
+            seen.append(x.detach())
+            return super().forward(x)
+
+    y = torch.arange(400) % n_classes
+    critic.discriminator_loss(Spy(2 * n_classes, 1), torch.zeros(400, n_classes), seeded(), y=y)
+    drawn, label = seen[0][:400, :n_classes].argmax(dim=1), seen[0][:400, n_classes:].argmax(dim=1)
+    assert torch.equal(label, y)
+    agreement = (drawn == y).float().mean().item()
+    assert agreement == pytest.approx(1 if prior_sees_labels else 1 / n_classes, abs=0.08)

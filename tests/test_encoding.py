@@ -14,8 +14,12 @@ from sklearn_aae._density import Density
 from sklearn_aae._encoding import CustomNetwork, Decoder, Encoder, is_stored
 from sklearn_aae._likelihoods import make_likelihood
 from sklearn_aae.modules import (
+    Autoencoder,
+    CategoricalAutoencoder,
+    ConditionalAutoencoder,
     ConvolutionalDecoder,
     ConvolutionalEncoder,
+    EmbeddingAutoencoder,
     MultilayerPerceptron,
 )
 from sklearn_aae.priors import Categorical, Empirical, Normal
@@ -80,6 +84,7 @@ VALUES = [
     *(np.array([[0.1, np.nan]], dtype="f2"), np.zeros((0, 4)), np.array(True), torch.arange(3.0)),
     *(Normal(2.0), Categorical(2, probabilities=(0.25, 0.75)), Empirical(np.eye(2), 2)),
     *(make_likelihood("poisson", *np.ones((3, 2)), knee=5.0), Critic("prior", Normal(), 0.2)),
+    Critic("categories", Categorical(3), 1.0, columns=(2, 5)),
     Density(np.eye(2), 1.5, 1),
 ]
 
@@ -195,6 +200,61 @@ def _n_inputs(network):
     if isinstance(network, ConvolutionalEncoder):
         return network.n_pixels + network.n_noise
     return network.in_features
+
+
+def autoencoder(cls, n_classes=0):
+    n_in, n_out = cls.encoder_widths(4, 2, "gaussian", n_classes)
+    decoder = MultilayerPerceptron(cls.decoder_width(2, n_classes), 4, (3,))
+    one = cls(MultilayerPerceptron(n_in, n_out, (3,)), decoder, 2, "gaussian", n_classes)
+    one.extend_range(-torch.ones(4), torch.arange(4.0))
+    return one
+
+
+@pytest.mark.parametrize(
+    ("cls", "n_classes"),
+    [
+        (Autoencoder, 0),
+        (CategoricalAutoencoder, 3),
+        (ConditionalAutoencoder, 3),
+        (EmbeddingAutoencoder, 3),
+    ],
+)
+def test_autoencoders_are_built_again(cls, n_classes):
+    one = autoencoder(cls, n_classes)
+    one.encoder[0].bias.requires_grad_(False)
+    before = torch.get_rng_state()
+    other = there_and_back(one)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert type(other) is cls
+    assert (other.n_components, other.posterior, other.n_classes) == (2, "gaussian", n_classes)
+    assert one.state_dict().keys() == other.state_dict().keys()
+    for (name, a), b in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+    trained = [[n for n, p in m.named_parameters() if p.requires_grad] for m in (one, other)]
+    assert trained[0] == trained[1]
+    y = torch.arange(3)
+    assert torch.equal(
+        one.decode(one.encode(torch.ones(3, 4)), y), other.decode(one.encode(torch.ones(3, 4)), y)
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"n_classes": 10**12}, "no n_classes"),
+        ({"n_classes": True}, "no n_classes"),
+        ({"n_classes": 2}, r"'heads' is \(\(3, 2\)"),
+        ({"n_components": 1}, r"'heads' is \(\(3, 2\)"),
+        ({"posterior": "x"}, "no posterior"),
+        ({"encoder": None}, "no networks"),
+    ],
+)
+def test_autoencoders_that_do_not_fit_their_arguments_are_refused(change, match):
+    encoder = Encoder({})
+    coded = encoder.encode(autoencoder(EmbeddingAutoencoder, 3), "value")
+    coded["arguments"].update(change)
+    with pytest.raises(InvalidModelFileError, match=match):
+        Decoder(encoder.arrays, no_network).decode(coded, "value")
 
 
 def test_a_network_that_is_not_as_its_arguments_say_is_the_users():

@@ -10,8 +10,11 @@ from torch import nn
 from sklearn_aae.modules import (
     ACTIVATIONS,
     Autoencoder,
+    CategoricalAutoencoder,
+    ConditionalAutoencoder,
     ConvolutionalDecoder,
     ConvolutionalEncoder,
+    EmbeddingAutoencoder,
     MultilayerPerceptron,
 )
 
@@ -281,3 +284,107 @@ def test_values_beyond_the_range_are_moved_to_its_border_and_ranges_add_up():
     assert_allclose(model.encode(x), [[-1, 0.5], [0.3, 2], [1, 0]])
     model.extend_range(torch.tensor([0.0, -3.0]), torch.tensor([4.0, 1.0]))
     assert_allclose(model.encode(x), [[-1, 0.5], [0.3, 2], [4, -3]])
+
+
+# Codes with classes ---------------------------------------------------------------------------
+
+POSTERIORS = ["deterministic", "gaussian", "implicit"]
+
+
+def with_classes(structure, posterior="deterministic", n_classes=3):
+    n_in, n_out = structure.encoder_widths(5, 2, posterior, n_classes)
+    n_decoded = structure.decoder_width(2, n_classes)
+    encoder = MultilayerPerceptron(n_in, n_out, (6,), "tanh", seeded(0))
+    decoder = MultilayerPerceptron(n_decoded, 5, (6,), "tanh", seeded(1))
+    return structure(encoder, decoder, 2, posterior, n_classes, seeded(3))
+
+
+@pytest.mark.parametrize(
+    ("structure", "further_outputs", "n_decoded"),
+    [
+        (Autoencoder, 0, 2),
+        (CategoricalAutoencoder, 3, 5),
+        (EmbeddingAutoencoder, 3, 2),
+        (ConditionalAutoencoder, 0, 5),
+    ],
+)
+@pytest.mark.parametrize("posterior", POSTERIORS)
+def test_widths_with_classes(structure, further_outputs, n_decoded, posterior):
+    n_in, n_out = Autoencoder.encoder_widths(5, 2, posterior)
+    assert structure.encoder_widths(5, 2, posterior, 3) == (n_in, n_out + further_outputs)
+    assert structure.decoder_width(2, 3) == n_decoded
+
+
+@pytest.mark.parametrize("structure", [CategoricalAutoencoder, EmbeddingAutoencoder])
+@pytest.mark.parametrize("posterior", POSTERIORS)
+def test_a_code_is_the_style_and_then_the_softmax_of_the_last_outputs(structure, posterior):
+    model = with_classes(structure, posterior)
+    x = torch.cat([X, torch.zeros(4, 2)], dim=1) if posterior == "implicit" else X
+    output = model.encoder(x)
+    codes = model.encode(X)
+    assert codes.shape == (4, 2 + 3)
+    assert torch.equal(codes[:, :2], output[:, :2])
+    assert torch.equal(codes[:, 2:], output[:, -3:].softmax(dim=1))
+
+
+def test_draws_of_a_gaussian_style_leave_the_classes_alone():
+    model = with_classes(CategoricalAutoencoder, "gaussian")
+    centre, drawn = model.encode(X), model.encode(X, seeded(5))
+    assert torch.equal(centre[:, 2:], drawn[:, 2:])
+    eta = torch.randn((4, 2), generator=seeded(5))
+    sigma = model.encoder(X)[:, 2:4].exp()
+    assert_allclose((drawn - centre)[:, :2].detach(), (sigma * eta).detach(), rtol=1e-4, atol=1e-6)
+
+
+def test_the_categorical_decoder_sees_style_and_classes_side_by_side():
+    model = with_classes(CategoricalAutoencoder)
+    codes = model.encode(X)
+    assert torch.equal(model.decode(codes), model.decoder(codes))
+    assert torch.equal(model(X), model.decoder(codes))
+
+
+def test_the_embedding_is_the_head_of_the_class_plus_the_style():
+    model = with_classes(EmbeddingAutoencoder)
+    y = torch.tensor([2, 0, 1, 1])
+    style = torch.randn((4, 2), generator=seeded(7))
+    codes = torch.cat([style, torch.eye(3)[y]], dim=1)
+    assert_allclose(model.embed(codes).detach(), (style + model.heads[y]).detach(), rtol=1e-6)
+    soft = model.encode(X)
+    expected = soft[:, :2] + soft[:, 2:] @ model.heads
+    assert torch.equal(model.embed(soft), expected)
+    assert torch.equal(model.decode(soft), model.decoder(expected))
+
+
+def test_heads_are_parameters_that_follow_the_local_generator():
+    before = torch.get_rng_state()
+    model = with_classes(EmbeddingAutoencoder)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(model.heads, torch.randn((3, 2), generator=seeded(3)))
+    model(X).square().sum().backward()
+    assert (model.heads.grad != 0).all()
+
+
+@pytest.mark.parametrize("posterior", POSTERIORS)
+def test_the_conditional_decoder_sees_the_class_one_hot_and_the_code_does_not(posterior):
+    model = with_classes(ConditionalAutoencoder, posterior)
+    y = torch.tensor([2, 0, 1, 1])
+    codes = model.encode(X)
+    assert codes.shape == (4, 2)
+    expected = model.decoder(torch.cat([codes, torch.eye(3)[y]], dim=1))
+    assert torch.equal(model.decode(codes, y), expected)
+    assert not torch.equal(model.decode(codes, y), model.decode(codes, y.flip(0)))
+
+
+def test_the_conditional_decoder_needs_classes():
+    with pytest.raises(ValueError, match="needs classes y to decode"):
+        with_classes(ConditionalAutoencoder)(X)
+
+
+@pytest.mark.parametrize(
+    "structure", [CategoricalAutoencoder, EmbeddingAutoencoder, ConditionalAutoencoder]
+)
+def test_structures_with_classes_work_in_double_precision(structure):
+    model = with_classes(structure).double()
+    codes = model.encode(X.double())
+    assert codes.dtype == torch.float64
+    assert model.decode(codes, torch.zeros(4, dtype=torch.int64)).dtype == torch.float64

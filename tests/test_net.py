@@ -84,7 +84,113 @@ def test_order_changes_between_epochs_and_repeats_with_the_seed():
     assert two_epochs() == [first, second]
 
 
+# Labelled rows that every batch brings.
+
+
+def labelled_epochs(n, labelled, batch_size, n_epochs=1, seed=0):
+    """Numbers of the labelled rows in each batch of some epochs."""
+    rows = Rows(
+        np.arange(float(n))[:, None],
+        np.zeros(1),
+        np.ones(1),
+        device=CPU,
+        targets={"y": np.arange(n)},
+        labelled=None if labelled is None else np.asarray(labelled),
+    )
+    iterator = BatchIterator(rows, batch_size, torch.Generator().manual_seed(seed))
+    batches = [targets for _ in range(n_epochs) for _, targets in iterator]
+    for targets in batches:
+        x, own = targets.get("labelled", (torch.zeros(0, 1), {"y": torch.zeros(0)}))
+        assert x.squeeze(1).tolist() == own["y"].tolist()
+    return [
+        targets["labelled"][1]["y"].tolist() if "labelled" in targets else None
+        for targets in batches
+    ]
+
+
+@pytest.mark.parametrize(
+    ("n_labelled", "batch_size", "n_drawn"),
+    [(5, 20, 5), (5, 18, 5), (30, 20, 5), (30, 21, 6), (1, 1, 1)],
+)
+def test_a_batch_brings_labelled_rows_for_a_quarter_of_its_size_or_all(
+    n_labelled, batch_size, n_drawn
+):
+    batches = labelled_epochs(100, range(n_labelled), batch_size)
+    assert {len(batch) for batch in batches} == {n_drawn}
+    assert all(set(batch) <= set(range(n_labelled)) for batch in batches)
+
+
+@pytest.mark.parametrize("n_labelled", [3, 7, 30])
+def test_in_an_epoch_every_labelled_row_is_drawn_as_often_as_any_other_within_one(n_labelled):
+    labelled = 2 * np.arange(n_labelled)
+    drawn = np.concatenate(labelled_epochs(200, labelled, 20))
+    values, counts = np.unique(drawn, return_counts=True)
+    assert_array_equal(values, labelled)
+    assert counts.max() - counts.min() <= 1
+
+
+def test_labelled_draws_repeat_with_the_seed_and_differ_between_epochs():
+    first = labelled_epochs(60, range(20), 20, n_epochs=2)
+    assert first == labelled_epochs(60, range(20), 20, n_epochs=2)
+    assert first[:3] != first[3:]
+    assert first != labelled_epochs(60, range(20), 20, n_epochs=2, seed=1)
+
+
+def test_no_labelled_rows_are_drawn_where_none_are_named_or_nothing_is_trained():
+    assert labelled_epochs(20, None, 10) == [None, None]
+    rows = Rows(np.zeros((9, 1)), np.zeros(1), np.ones(1), device=CPU, labelled=np.arange(3))
+    assert all("labelled" not in targets for _, targets in BatchIterator(rows, 3))
+
+
+def test_positions_of_labelled_rows_are_those_in_the_selection(X):
+    rows = Rows(
+        X,
+        np.zeros(5),
+        np.ones(5),
+        device=CPU,
+        selected=np.array([50, 7, 9]),
+        labelled=np.array([0, 2]),
+    )
+    _, targets = next(iter(BatchIterator(rows, 8, torch.Generator())))
+    assert_allclose(np.sort(targets["labelled"][0], axis=0), np.sort(X[[50, 9]], axis=0), rtol=1e-6)
+
+
 # The step.
+
+
+class ConstantTerm:
+    name, weight = "constant", 3.0
+
+    def __call__(self, net, batch):
+        self.batch = batch
+        return net.module_.encoder[0].weight.sum() * 0 + 2.0
+
+
+def test_a_term_joins_the_loss_with_its_weight_and_the_history_without(X):
+    model = AdversarialAutoencoder(adversarial_weight=0, batch_size=120, max_iter=1, random_state=0)
+    model.fit(X)
+    net, term = model.net_, ConstantTerm()
+    batch = next(iter(BatchIterator(model._rows(X, CPU), 120)))
+    net.terms = (term,)
+    step = net.train_step(batch)
+    losses = step["losses"]
+    assert losses["constant_loss"] == 2
+    assert step["loss"].item() == pytest.approx(losses["reconstruction_loss"].item() + 6)
+    assert term.batch.n_corrupted == 60
+    assert torch.equal(term.batch.x, batch[0])
+    assert term.batch.codes.shape == (120, model.n_components_)
+
+
+@pytest.mark.parametrize(("noise", "n_rows", "n_changed"), [(0.5, 3, 3), (0.5, 0, 0), (0.0, 3, 0)])
+def test_noise_goes_to_the_first_rows(X, noise, n_rows, n_changed):
+    net = AdversarialAutoencoder(noise=noise, max_iter=1, random_state=0).fit(X).net_
+    x = torch.zeros(5, 5)
+    changed = (net.corrupted(x, n_rows) != x).any(dim=1)
+    assert changed.tolist() == [True] * n_changed + [False] * (len(x) - n_changed)
+    if n_changed:
+        assert net.corrupted(torch.zeros(9999, 5), 9999).std().item() == pytest.approx(
+            0.5, rel=0.02
+        )
 
 
 class Counting(nn.Linear):

@@ -21,15 +21,31 @@ from sklearn.mixture import GaussianMixture
 from skorch.callbacks import Callback
 from torch import nn
 
-from sklearn_aae import AdversarialAutoencoder, load, priors, save
+from sklearn_aae import (
+    AdversarialAutoencoder,
+    AdversarialAutoencoderClassifier,
+    AdversarialAutoencoderClusterer,
+    ConditionalAdversarialAutoencoder,
+    load,
+    priors,
+    save,
+)
 from sklearn_aae.modules import MultilayerPerceptron
 from sklearn_aae.persistence import InvalidModelFileError
 
 DATA = Path(__file__).parent / "data"
-METHODS = [
-    *("transform", "reconstruct", "score_samples", "decision_function", "predict"),
-    *("feature_scores", "p_values"),
-]
+# Methods that take rows.
+METHODS = {
+    AdversarialAutoencoder: [
+        *("transform", "reconstruct", "score_samples", "decision_function", "predict"),
+        *("feature_scores", "p_values"),
+    ],
+    AdversarialAutoencoderClassifier: [
+        *("transform", "reconstruct", "predict_proba", "predict_log_proba", "predict"),
+    ],
+    AdversarialAutoencoderClusterer: ["transform", "reconstruct", "predict_proba", "predict"],
+    ConditionalAdversarialAutoencoder: ["transform"],
+}
 
 
 @pytest.fixture(scope="module", name="X")
@@ -47,8 +63,8 @@ def path(tmp_path):
     return tmp_path / "model.safetensors"
 
 
-def small(**parameters):
-    return AdversarialAutoencoder(
+def small(kind=AdversarialAutoencoder, **parameters):
+    return kind(
         **{
             "n_components": 2,
             "hidden_layer_sizes": (8,),
@@ -64,17 +80,44 @@ def fitted(X):
     return small().fit(X)
 
 
-def assert_same_answers(a, b, X):
-    for name in METHODS:
-        if name != "p_values" or a._held_out_scores is not None:
-            ours, others = getattr(a, name)(X), getattr(b, name)(X)
-            assert type(ours) is type(others)
-            assert np.asarray(ours).tobytes() == np.asarray(others).tobytes(), name
+def answers(model, X):
+    """What all methods of a fitted estimator return, by name."""
+    names = [
+        name
+        for name in METHODS[type(model)]
+        if name != "p_values" or model._held_out_scores is not None
+    ]
+    by_name = {name: getattr(model, name)(X) for name in names}
+    Z = np.asarray(by_name["transform"])
+    by_name["inverse_transform"] = model.inverse_transform(Z)
+    known = getattr(model, "classes_", None)
+    if isinstance(model, ConditionalAdversarialAutoencoder):
+        by_name["reconstruct"] = model.reconstruct(X, known[np.arange(len(X)) % len(known)])
+        by_name["translate"] = model.translate(X, known[1])
+    elif isinstance(model, AdversarialAutoencoder):
+        by_name["interpolate"] = model.interpolate(X[:2], X[2:4], 3)
+    if known is not None:
+        by_name["inverse_transform of a class"] = model.inverse_transform(Z, known[0])
     for seed in (0, 1):
-        ours, others = (np.asarray(m.sample(4, random_state=seed)) for m in (a, b))
-        assert ours.tobytes() == others.tobytes()
-        assert ours.dtype == others.dtype
-    assert_array_equal(a.interpolate(X[:2], X[2:4], 3), b.interpolate(X[:2], X[2:4], 3))
+        given = {"y": known[1]} if isinstance(model, ConditionalAdversarialAutoencoder) else {}
+        sample = model.sample(4, random_state=seed, **given)
+        parts = sample if isinstance(sample, tuple) else (sample,)
+        by_name.update({f"sample {seed}, {i}": part for i, part in enumerate(parts)})
+    return by_name
+
+
+def assert_same_answers(a, b, X):
+    ours, others = answers(a, X), answers(b, X)
+    assert ours.keys() == others.keys()
+    for name, value in ours.items():
+        assert type(value) is type(others[name]), name
+        assert_same_bits(np.asarray(value), np.asarray(others[name]))
+
+
+def assert_same_bits(a, b):
+    assert (a.dtype, a.shape) == (b.dtype, b.shape)
+    # The bytes of an array of objects are addresses.
+    assert a.tolist() == b.tolist() if a.dtype == object else a.tobytes() == b.tobytes()
 
 
 def assert_same_parameters(a, b):
@@ -130,10 +173,62 @@ VARIANTS = {
 }
 
 
+NAMES = np.array(["setosa", "versicolor", "Iris ü"])
+
+
+def few(y):
+    return np.where(np.arange(len(y)) % 3, -1, y)
+
+
+def as_given(y):
+    return y
+
+
+CLASSIFIER = {"kind": AdversarialAutoencoderClassifier}
+CLUSTERER = {"kind": AdversarialAutoencoderClusterer, "n_clusters": 3}
+CONDITIONAL = {"kind": ConditionalAdversarialAutoencoder}
+
+# With the labels that they get.
+SIBLINGS = {
+    "few labels": (CLASSIFIER, few),
+    "strings": (CLASSIFIER, lambda y: NAMES[y]),
+    "objects": (CLASSIFIER, lambda y: NAMES[y].astype(object)),
+    "bools": (CLASSIFIER, lambda y: y > 0),
+    "-1 and 1": (CLASSIFIER, lambda y: np.where(y > 0, 1, -1)),
+    "floats": (CLASSIFIER, lambda y: y.astype(np.float32)),
+    "shares": ({**CLASSIFIER, "class_prior": [0.5, 0.3, 0.2], "posterior": "gaussian"}, few),
+    "array of shares": ({**CLASSIFIER, "class_prior": np.array([0.5, 0.3, 0.2])}, as_given),
+    "one loss less": ({**CLASSIFIER, "virtual_adversarial_weight": 0, "prior": "uniform"}, few),
+    "held-out rows": ({**CLASSIFIER, "early_stopping": True, "posterior": "implicit"}, few),
+    "images and classes": ({**CLASSIFIER, "image_shape": (1, 2, 2)}, few),
+    "clusters": (CLUSTERER, as_given),
+    "clusters on a ring": (
+        {**CLUSTERER, "prior": priors.MixtureOfGaussians(3), "posterior": "gaussian"},
+        as_given,
+    ),
+    "one cluster": ({**CLUSTERER, "n_clusters": np.int64(1)}, as_given),
+    "conditional": (CONDITIONAL, as_given),
+    "conditional, strings": ({**CONDITIONAL, "posterior": "implicit"}, lambda y: NAMES[y]),
+    "conditional, own networks": (
+        {
+            **CONDITIONAL,
+            "decoder": MultilayerPerceptron(5, 4),
+            "discriminator": MultilayerPerceptron,
+            "adversarial_loss": "wasserstein",
+            "prior": priors.MixtureOfGaussians(np.int64(4)),
+        },
+        as_given,
+    ),
+}
+MODELS = {**{name: (variant, as_given) for name, variant in VARIANTS.items()}, **SIBLINGS}
+
+
+# Two epochs are too few for clusters.
+@pytest.mark.filterwarnings("ignore:All rows are in one:sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("parameters", VARIANTS.values(), ids=VARIANTS)
-def test_a_loaded_model_is_the_model(X, y, path, parameters, dtype):
-    X = X.astype(dtype)
+@pytest.mark.parametrize(("parameters", "labels"), MODELS.values(), ids=MODELS)
+def test_a_loaded_model_is_the_model(X, y, path, parameters, labels, dtype):
+    X, y = X.astype(dtype), labels(y)
     if parameters.get("likelihood") == "bernoulli":
         X = X / 10
     model = small(**parameters).fit(X, y)
@@ -150,21 +245,28 @@ def test_a_loaded_model_is_the_model(X, y, path, parameters, dtype):
     assert vars(model).keys() == vars(loaded).keys()
     assert loaded.history_ == model.history_
     assert loaded.prior_match_ == model.prior_match_
+    for name, value in vars(model).items():
+        if isinstance(value, np.ndarray):
+            assert_same_bits(value, getattr(loaded, name))
     assert_same_answers(model, pickle.loads(pickle.dumps(loaded)), X)
     # A second file has the same bytes: nothing was lost or rounded on the way.
     save(loaded, path.with_name("again"))
     assert path.with_name("again").read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("parameters", VARIANTS.values(), ids=VARIANTS)
-def test_training_goes_on_as_it_would_have(X, y, path, parameters):
+@pytest.mark.filterwarnings("ignore:All rows are in one:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(("parameters", "labels"), MODELS.values(), ids=MODELS)
+def test_training_goes_on_as_it_would_have(X, y, path, parameters, labels):
+    y = labels(y)
     if parameters.get("likelihood") == "bernoulli":
         X = X / 10
-    model = small(warm_start=True, **parameters).fit(X, y).partial_fit(X[::2], y[::2])
+    model = small(warm_start=True, **parameters).fit(X, y)
     save(model, path)
     loaded = load(path)
     for one in (model, loaded):
-        one.partial_fit(X, y).set_params(max_iter=1).fit(X, y)
+        if hasattr(one, "partial_fit"):
+            one.partial_fit(X[::2], y[::2])
+        one.set_params(max_iter=1).fit(X, y)
     assert_same_answers(model, loaded, X)
     assert loaded.n_iter_ == model.n_iter_
     assert loaded.history_ == model.history_
@@ -261,6 +363,10 @@ def decoder(in_features, out_features):
     return nn.Sequential(nn.Linear(in_features, 6), nn.ELU(), nn.Linear(6, out_features))
 
 
+def encoder(in_features, out_features):
+    return nn.Sequential(nn.Linear(in_features, out_features), nn.BatchNorm1d(out_features))
+
+
 def own_networks():
     return {"encoder": Encoder(), "decoder": decoder, "discriminator": nn.Linear(2, 1)}
 
@@ -289,6 +395,27 @@ def test_own_networks_are_passed_again(X, path):
     assert_same_answers(model, loaded, X)
     pickle.loads(pickle.dumps(loaded))
     clone(loaded).fit(X)
+
+
+@pytest.mark.filterwarnings("ignore:All rows are in one:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("kind", [CLASSIFIER, CLUSTERER, CONDITIONAL])
+def test_own_networks_get_the_widths_that_the_classes_ask_for(X, y, path, kind):
+    own = {"encoder": encoder, "decoder": decoder, "discriminator": nn.Linear}
+    model = small(**kind, **own, warm_start=True).fit(X, y)
+    save(model, path)
+    loaded = load(path, **own)
+    assert_same_answers(model, loaded, X)
+    model.fit(X, y)
+    loaded.fit(X, y)
+    assert_same_answers(model, loaded, X)
+
+
+def test_heads_that_are_held_fixed_stay_fixed(X, path):
+    model = small(**{**CLUSTERER, "max_iter": 20}).fit(X)
+    model.net_.module_.heads.requires_grad_(False)
+    model.net_.initialize_optimizer()
+    save(model, path)
+    assert not load(path).net_.module_.heads.requires_grad
 
 
 def test_networks_that_are_missing_or_too_many_are_named(X, path, fitted):
@@ -418,11 +545,11 @@ def test_what_cannot_be_saved_is_named_and_nothing_is_written(X, path, make, err
 # Versions.
 
 
-def changed(path, change, target="document"):
-    """Apply a change to a saved model and put the checksum right."""
+def changed(path, change):
+    """Apply a change to a saved model and put the checksum right; a text is a new document."""
     header, document, buffer = take_apart(path.read_bytes())
-    new = change(header if target == "header" else document)
-    path.write_bytes(put_together(header, document if new is None else new, buffer))
+    new = change(document)
+    path.write_bytes(put_together(header, new if isinstance(new, str) else document, buffer))
 
 
 def test_a_file_of_another_version_warns(X, fitted, path):
@@ -449,15 +576,27 @@ def test_a_device_that_is_not_here_warns(X, fitted, path):
     assert_same_answers(fitted, loaded, X)
 
 
-def test_a_file_of_the_first_format_is_read(X):
-    loaded = load(DATA / "iris-format-1.safetensors")
-    recorded = json.loads((DATA / "iris-format-1.json").read_text())
-    rows = load_iris().data[::3].astype(np.float32)[:5].astype(float)
-    for name, values in recorded.items():
-        ours = loaded.sample(3, random_state=0) if name == "sample" else getattr(loaded, name)(rows)
-        assert_allclose(ours, values, rtol=1e-4, atol=1e-5, err_msg=name)
-    assert loaded.get_params()["prior__n_classes"] == 3
-    loaded.partial_fit(X.astype(np.float32), load_iris().target[::3])
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("iris", as_given),
+        ("iris-classifier", few),
+        ("iris-clusterer", as_given),
+        ("iris-conditional", lambda y: np.array(["setosa", "versicolor", "virginica"])[y]),
+    ],
+)
+def test_files_of_the_first_format_are_read(X, y, name, labels):
+    loaded = load(DATA / f"{name}-format-1.safetensors")
+    recorded = json.loads((DATA / f"{name}-format-1.json").read_text())
+    X = X.astype(np.float32)
+    rows = X[:5].astype(float)
+    given = {"y": "setosa"} if name == "iris-conditional" else {}
+    sample = loaded.sample(3, random_state=0, **given)
+    ours = sample[0] if isinstance(sample, tuple) else sample
+    assert_allclose(ours, recorded.pop("sample"), rtol=1e-4, atol=1e-5)
+    for method, values in recorded.items():
+        assert_allclose(getattr(loaded, method)(rows), values, rtol=1e-4, atol=1e-5, err_msg=method)
+    loaded.set_params(warm_start=True, max_iter=1).fit(X, labels(y))
 
 
 # Hostile files.
@@ -487,6 +626,7 @@ def in_state(document, change):
 
 
 ENCODER = ("net", "module", "arguments", "encoder")
+CRITIC = ("net", "critics", "items", 0, "fields")
 ARRAY = {"type": "array", "name": "0", "by_columns": False}
 BOMB = {"type": "objects", "shape": [10**11], "items": []}
 
@@ -519,8 +659,8 @@ HOSTILE = {
     "a long name": set_at("attributes", "a" * 10**6, value=[0] * 1000),
     "net as attribute": set_at("attributes", "net_", value=1),
     "setting of scikit-learn": set_at("attributes", "_metadata_request", value=1),
-    "missing attribute": lambda d: d["attributes"].pop("_scale"),
-    "missing density": lambda d: d["attributes"].pop("_density"),
+    "missing attribute": lambda d: d["attributes"].update(note_=d["attributes"].pop("_scale")),
+    "missing density": lambda d: d["attributes"].update(note_=d["attributes"].pop("_density")),
     "columns": set_at("attributes", "n_features_in_", value=10**12),
     "no columns": set_at("attributes", "n_features_in_", value=0),
     "width": set_at("attributes", "n_components_", value=10**12),
@@ -575,9 +715,16 @@ HOSTILE = {
         decoder=d["net"]["module"]["arguments"]["encoder"]
     ),
     "posterior": set_at("net", "module", "arguments", "posterior", value="x"),
+    "network of a sibling": set_at("net", "module", "class", value="CategoricalAutoencoder"),
+    "classes that are not": set_at("net", "module", "arguments", "n_classes", value=3),
     "no critics": set_at("net", "critics", value={"type": "tuple", "items": []}),
     "loss": set_at("net", "critics", "items", 0, "fields", "loss", value="x"),
     "labels": set_at("net", "critics", "items", 0, "fields", "n_classes", value=10**9),
+    "labels for a prior without": set_at(*CRITIC, "n_classes", value=2),
+    "another critic": set_at(*CRITIC, "name", value="categories"),
+    "columns beyond the code": set_at(*CRITIC, "columns", "items", 1, value=10**9),
+    "columns that are no ints": set_at(*CRITIC, "columns", "items", 0, value=False),
+    "all columns": set_at(*CRITIC, "columns", value=None),
     "no discriminators": set_at("net", "discriminators", value={"type": "dict", "items": []}),
     "learning rate": set_at("net", "lr", value={"type": "float", "value": "nan"}),
     "null deviance": set_at("net", "null_deviance", value=0.0),
@@ -612,6 +759,235 @@ def test_a_document_that_lies_is_refused_with_a_right_checksum(fitted, path, cha
         load(path)
 
 
+# And of the siblings.
+
+CATEGORIES = ("net", "critics", "items", 1, "fields")
+
+
+def taken(*place, source):
+    """Put the value of one place in another, and keep what was there in an attribute more."""
+
+    def change(document):
+        value = document
+        for key in source:
+            value = value[key]
+        replace(*place, value=value)(document)
+
+    return change
+
+
+def replace(*place, value):
+    """As `set_at`, but no array is left that belongs to nothing."""
+
+    def change(document):
+        *parent, key = place
+        holder = document
+        for step in parent:
+            holder = holder[step]
+        document["attributes"]["note_"] = holder[key]
+        holder[key] = value
+
+    return change
+
+
+def renamed(name):
+    return lambda d: d["attributes"].update(note_=d["attributes"].pop(name))
+
+
+def listed(*classes):
+    return {"type": "objects", "shape": [len(classes)], "items": [*classes]}
+
+
+MODULE = ("net", "module")
+CLASS_MATCH = "classes_ are no 3 sorted classes"
+CRITIC_MATCH = r"net_\.critics hold impossible values"
+
+HOSTILE_SIBLINGS = {
+    "no classes": (CONDITIONAL, renamed("classes_"), r"missing: \['classes_'\]"),
+    "no shares": (CONDITIONAL, renamed("class_prior_"), r"missing: \['class_prior_'\]"),
+    **{
+        name: (CONDITIONAL, replace("attributes", "classes_", value=value), CLASS_MATCH)
+        for name, value in {
+            "classes are a list": ["a", "b", "c"],
+            "two classes of three": listed("a", "b"),
+            "repeated classes": listed("a", "a", "b"),
+            "classes out of order": listed("c", "b", "a"),
+            "classes that are lists": listed([0], [1], [2]),
+            "classes that are none": listed(None, None, None),
+        }.items()
+    },
+    "classes of any kind": (
+        CONDITIONAL,
+        replace("attributes", "classes_", value=listed(0, "1", 2)),
+        "not supported between",
+    ),
+    "classes in a square": (
+        CONDITIONAL,
+        replace("attributes", "classes_", value={**listed("a", "b", "c"), "shape": [3, 1]}),
+        CLASS_MATCH,
+    ),
+    "shares are classes": (
+        CONDITIONAL,
+        taken("attributes", "class_prior_", source=("attributes", "classes_")),
+        "class_prior_ are no 3 shares",
+    ),
+    "shares of columns": (
+        CONDITIONAL,
+        taken("attributes", "class_prior_", source=("attributes", "_center")),
+        "class_prior_ are no 3 shares",
+    ),
+    "shares are a number": (
+        CLASSIFIER,
+        replace("attributes", "class_prior_", value=1.0),
+        "class_prior_ are no 3 shares",
+    ),
+    "classes are a number": (CLASSIFIER, replace("attributes", "classes_", value=3), CLASS_MATCH),
+    **{
+        f"{name}, {kind['kind'].__name__}": (kind, set_at(*MODULE, *place, value=value), match)
+        for kind in (CLASSIFIER, CONDITIONAL)
+        for name, place, value, match in [
+            ("another structure", ("class",), "Autoencoder", r"is no C\w+Autoencoder"),
+            ("fewer classes", ("arguments", "n_classes"), 2, "classes_ are no 2 sorted"),
+            ("many classes", ("arguments", "n_classes"), 10**12, "no n_classes"),
+            ("bool as number", ("arguments", "n_classes"), True, "no n_classes"),
+        ]
+    },
+    "one critic of two": (
+        CLASSIFIER,
+        lambda d: d["attributes"].update(note_=d["net"]["critics"]["items"].pop()),
+        r"net_\.critics are not those of this class",
+    ),
+    "critics in another order": (
+        CLASSIFIER,
+        lambda d: d["net"]["critics"]["items"].reverse(),
+        CRITIC_MATCH,
+    ),
+    "columns of the style": (
+        CLASSIFIER,
+        taken(*CATEGORIES, "columns", source=(*CRITIC, "columns")),
+        CRITIC_MATCH,
+    ),
+    "categories beyond the classes": (
+        CLASSIFIER,
+        set_at(*CATEGORIES, "columns", "items", 1, value=10**9),
+        CRITIC_MATCH,
+    ),
+    "prior of the style": (
+        CLASSIFIER,
+        taken(*CATEGORIES, "prior", source=(*CRITIC, "prior")),
+        "prior_ is no prior of this width",
+    ),
+    "labels for the style": (CLASSIFIER, set_at(*CRITIC, "n_classes", value=3), CRITIC_MATCH),
+    "no labels for the style": (CONDITIONAL, set_at(*CRITIC, "n_classes", value=0), CRITIC_MATCH),
+    "one label more": (CONDITIONAL, set_at(*CRITIC, "n_classes", value=4), CRITIC_MATCH),
+    "weights of other heads": (
+        CLASSIFIER,
+        set_at(*MODULE, "class", value="EmbeddingAutoencoder"),
+        r"net_\.module has other weights",
+    ),
+    "categories with heads": (
+        CLUSTERER,
+        set_at(*MODULE, "class", value="CategoricalAutoencoder"),
+        r"net_\.module has other weights",
+    ),
+    "no heads": (
+        CLUSTERER,
+        lambda d: d["attributes"].update(note_=d["net"]["module"]["weights"].pop("heads")),
+        r"net_\.module has other weights",
+    ),
+    "frozen range": (
+        CLUSTERER,
+        set_at(*MODULE, "frozen", value=["lower"]),
+        "freezes what it does not have",
+    ),
+    "heads of fewer clusters": (
+        CLUSTERER,
+        set_at(*MODULE, "arguments", "n_classes", value=2),
+        r"'heads' is \(\(3, 2\), torch\.float32\) in the file and \(\(2, 2\)",
+    ),
+    **{
+        f"no {name}": (CLUSTERER, renamed(name), rf"missing: \['{name}'\]")
+        for name in ("cluster_centers_", "cluster_sizes_", "labels_")
+    },
+    **{
+        f"{name} are {source}": (
+            CLUSTERER,
+            taken("attributes", name, source=("attributes", source)),
+            match,
+        )
+        for name, source, match in [
+            ("cluster_centers_", "_center", "cluster_centers_ are not the heads"),
+            ("labels_", "cluster_sizes_", "labels_ are no clusters from 0 to 2"),
+            ("labels_", "cluster_centers_", "labels_ are no clusters from 0 to 2"),
+            ("cluster_sizes_", "labels_", "cluster_sizes_ are not those of labels_"),
+            ("cluster_sizes_", "_center", "cluster_sizes_ are not those of labels_"),
+        ]
+    },
+    "centers by columns": (
+        CLUSTERER,
+        set_at("attributes", "cluster_centers_", "by_columns", value=True),
+        "cluster_centers_ are not the heads",
+    ),
+    "a method": (CLASSIFIER, set_at("attributes", "predict_proba", value=1), "cannot have"),
+    "parameter of a sibling": (
+        CLUSTERER,
+        set_at("parameters", "class_prior", value="auto"),
+        "parameters has missing or unknown keys",
+    ),
+    "class of a sibling": (
+        CLASSIFIER,
+        set_at("class", value="ConditionalAdversarialAutoencoder"),
+        "parameters has missing or unknown keys",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def siblings(X, y, tmp_path_factory):
+    """Bytes of a saved model of each class."""
+    path = tmp_path_factory.mktemp("siblings") / "model.safetensors"
+    data = {}
+    for kind in (CLASSIFIER, CLUSTERER, CONDITIONAL):
+        # Enough epochs for clusters of different sizes, none of them empty.
+        labels = NAMES[y].astype(object) if kind is CONDITIONAL else y
+        save(small(**{**kind, "max_iter": 60}).fit(X, labels), path)
+        data[kind["kind"]] = path.read_bytes()
+    return data
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "match"), HOSTILE_SIBLINGS.values(), ids=HOSTILE_SIBLINGS
+)
+def test_a_sibling_that_lies_is_refused_with_a_right_checksum(siblings, path, kind, change, match):
+    path.write_bytes(siblings[kind["kind"]])
+    load(path)  # the change is all that is wrong
+    changed(path, change)
+    with pytest.raises(InvalidModelFileError, match=rf"model\.safetensors.*{match}"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "values", "match"),
+    [
+        (CLASSIFIER, ("attributes", "classes_"), 7, "classes_ are no 3 sorted"),
+        (CLASSIFIER, ("attributes", "class_prior_"), -1.0, "class_prior_ are no 3"),
+        (CLASSIFIER, ("attributes", "class_prior_"), np.nan, "class_prior_ are no 3"),
+        (CONDITIONAL, ("attributes", "class_prior_"), 0.9, "class_prior_ are no 3"),
+        (CLUSTERER, ("attributes", "cluster_centers_"), 0.0, "are not the heads"),
+        (CLUSTERER, ("attributes", "cluster_centers_"), np.nan, "are not the heads"),
+        (CLUSTERER, ("attributes", "cluster_sizes_"), 49, "cluster_sizes_ are not those"),
+        (CLUSTERER, ("attributes", "labels_"), -1, "no clusters from 0 to 2"),
+        (CLUSTERER, ("attributes", "labels_"), 2**40, "no clusters from 0 to 2"),
+        (CLUSTERER, ("net", "module", "weights", "heads"), np.inf, "'heads' is a weight that"),
+    ],
+)
+def test_values_that_no_sibling_has_are_refused(siblings, path, kind, place, values, match):
+    path.write_bytes(siblings[kind["kind"]])
+    path.write_bytes(odd_values(None, *place, value=values)(path.read_bytes()))
+    with pytest.raises(InvalidModelFileError, match=match):
+        load(path)
+
+
 def test_moments_of_another_shape_are_refused(fitted, path):
     # A fused kernel would write beyond the end of the smaller one.
     save(fitted, path)
@@ -638,6 +1014,9 @@ def test_a_code_wider_than_the_networks_is_refused_before_anything_is_drawn(fitt
         load(path)
 
 
+DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "U8": "u1"}
+
+
 def odd_values(document, *place, value, dtype="F64"):
     """Overwrite the first value of an array."""
 
@@ -649,7 +1028,7 @@ def odd_values(document, *place, value, dtype="F64"):
         coded = coded.get("value", coded)
         entry = header[coded["name"]]
         start = entry["data_offsets"][0]
-        raw = np.array(value, dtype={"F64": "<f8", "F32": "<f4", "U8": "u1"}[entry["dtype"]])
+        raw = np.array(value, dtype=DTYPES[entry["dtype"]])
         new = buffer[:start] + raw.tobytes() + buffer[start + raw.nbytes :]
         return put_together(header, document, new)
 

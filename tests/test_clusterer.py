@@ -1,0 +1,177 @@
+"""AdversarialAutoencoderClusterer: clusters, their heads, and the map."""
+
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import make_blobs
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import adjusted_rand_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_aae import AdversarialAutoencoderClusterer
+from sklearn_aae._terms import Separation
+
+X, Y = make_blobs(200, n_features=5, centers=3, random_state=0)
+
+
+def make(n_clusters=3, **parameters):
+    few = {"n_components": 2, "max_iter": 4, "random_state": 0}
+    return AdversarialAutoencoderClusterer(n_clusters, **{**few, **parameters})
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return make(max_iter=40).fit(X)
+
+
+# What it is for.
+
+
+def test_finds_groups_that_are_apart(fitted):
+    assert adjusted_rand_score(Y, fitted.labels_) > 0.95
+    fresh, groups = make_blobs(400, n_features=5, centers=3, random_state=0)
+    assert adjusted_rand_score(groups, fitted.predict(fresh)) > 0.95
+
+
+def test_groups_are_apart_on_the_map(fitted):
+    Z = fitted.transform(X)
+    middles = np.array([Z[fitted.labels_ == k].mean(axis=0) for k in range(3)])
+    distance = np.linalg.norm(Z[:, None] - middles, axis=2)
+    assert (distance.argmin(axis=1) == fitted.labels_).mean() > 0.9
+
+
+# Agreement of what it says.
+
+
+def test_labels_are_the_predictions_for_the_training_rows(fitted):
+    assert_array_equal(fitted.labels_, fitted.predict(X))
+    assert_array_equal(make().fit_predict(X), make().fit(X).labels_)
+    p = fitted.predict_proba(X)
+    assert p.shape == (200, 3)
+    assert_allclose(p.sum(axis=1), 1)
+    assert_array_equal(p.argmax(axis=1), fitted.labels_)
+
+
+def test_sizes_count_the_training_rows_of_every_cluster():
+    model = make(n_clusters=12).fit(X)
+    assert model.cluster_sizes_.shape == (12,)
+    assert_array_equal(model.cluster_sizes_, np.bincount(model.labels_, minlength=12))
+
+
+def test_the_map_is_head_plus_style(fitted):
+    autoencoder = fitted._autoencoder(X.dtype)
+    codes = autoencoder.encode(fitted._standardized(X)).detach().numpy()
+    style, p = codes[:, :2], codes[:, 2:]
+    assert_allclose(fitted.transform(X), style + p @ fitted.cluster_centers_, atol=1e-6)
+
+
+def test_decoding_the_map_is_the_reconstruction(fitted):
+    decoded = fitted.inverse_transform(fitted.transform(X))
+    assert_allclose(decoded, fitted.reconstruct(X), rtol=1e-6)
+
+
+def test_rows_are_sampled_of_one_cluster_of_given_ones_or_of_drawn_ones(fitted):
+    drawn, clusters = fitted.sample(4, y=2, random_state=0)
+    assert drawn.shape == (4, 5)
+    assert_array_equal(clusters, [2] * 4)
+    assert_array_equal(fitted.sample(3, y=[0, 2, 1])[1], [0, 2, 1])
+    drawn, clusters = fitted.sample(1500, random_state=0)
+    assert_allclose(np.bincount(clusters) / 1500, 1 / 3, atol=0.04)
+    assert_array_equal(fitted.sample(1500, y=clusters, random_state=0)[0], drawn)
+
+
+def test_labels_passed_by_a_pipeline_are_ignored(fitted):
+    assert_array_equal(make().fit(X, Y).transform(X), make().fit(X).transform(X))
+    pipeline = make_pipeline(StandardScaler(), make())
+    assert pipeline.fit_predict(X, Y).shape == (200,)
+
+
+# Heads.
+
+
+def test_heads_are_pushed_apart():
+    def cost(**parameters):
+        heads = make(n_clusters=4, lr=1e-2, max_iter=6, **parameters).fit(X).cluster_centers_
+        return Separation(1.0, 3.0)(
+            SimpleNamespace(module_=SimpleNamespace(heads=torch.tensor(heads))), None
+        )
+
+    assert cost(separation_weight=30) < 0.5 * cost(separation_weight=0)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "left_out"),
+    [
+        ({"separation_weight": 0}, "separation_loss"),
+        ({"virtual_adversarial_weight": 0}, "virtual_adversarial_loss"),
+        ({"n_clusters": 1}, "separation_loss"),
+    ],
+)
+def test_history_names_the_terms_that_count(parameters, left_out):
+    terms = {"separation_loss", "virtual_adversarial_loss"}
+    model = make(**parameters).fit(X)
+    assert terms & set(model.history_) == terms - {left_out}
+    assert "categories_generator_loss" in model.history_
+
+
+def test_one_cluster_is_an_autoencoder_with_a_shifted_code():
+    model = make(n_clusters=1).fit(X)
+    assert_array_equal(model.labels_, 0)
+    assert_allclose(model.predict_proba(X), 1)
+
+
+# Bad input.
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"n_clusters": 201}, "n_clusters=201 is more than the n_samples=200 rows"),
+        ({"n_clusters": 0}, "n_clusters.*Got 0"),
+        ({"n_clusters": 2.5}, "n_clusters.*Got 2.5"),
+        ({"category_weight": 0}, "category_weight.*Got 0"),
+        ({"separation_weight": -1}, "separation_weight.*Got -1"),
+        ({"separation_distance": 0}, "separation_distance.*Got 0"),
+        ({"virtual_adversarial_weight": -1}, "virtual_adversarial_weight.*Got -1"),
+        ({"virtual_adversarial_radius": 0}, "virtual_adversarial_radius.*Got 0"),
+    ],
+)
+def test_bad_parameters_leave_the_estimator_as_it_was(parameters, message):
+    model = make(**parameters)
+    with pytest.raises(ValueError, match=message):
+        model.fit(X)
+    assert set(vars(model)) == set(model.get_params())
+
+
+def test_as_many_clusters_as_rows_are_allowed():
+    assert make(n_clusters=5).fit(X[:5]).labels_.shape == (5,)
+
+
+def test_warm_start_with_another_number_of_clusters():
+    model = make(warm_start=True).fit(X)
+    before = dict(vars(model)) | {"n_clusters": 4}
+    with pytest.raises(ValueError, match="n_clusters=4 differs from the 3 clusters"):
+        model.set_params(n_clusters=4).fit(X)
+    assert vars(model) == before
+    # What was fitted still answers.
+    assert model.predict_proba(X).shape == (200, 3)
+    assert set(model.sample(100, random_state=0)[1]) == {0, 1, 2}
+
+
+def test_unknown_clusters(fitted):
+    with pytest.raises(ValueError, match=re.escape("[3]. Known classes: [0, 1, 2]")):
+        fitted.sample(2, y=3)
+
+
+def test_a_single_used_cluster_is_told_where_the_user_called():
+    same = np.zeros((40, 3))
+    message = r"All rows are in one of n_clusters=3 clusters.*category_weight \(now 1\)"
+    with pytest.warns(ConvergenceWarning, match=message) as caught:
+        model = make().fit(same)
+    assert caught[0].filename == __file__
+    assert model.cluster_sizes_.max() == 40

@@ -1,0 +1,180 @@
+"""Labels to positions and back, and which labels are refused."""
+
+import re
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklearn_aae._labels import class_positions, class_probabilities, encode_labels, one_hot
+
+
+def encode(y, allow_unlabelled=True):
+    return encode_labels(y, np.zeros((len(y), 2)), "Model", allow_unlabelled=allow_unlabelled)
+
+
+# Encoding.
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        [2, 0, 7, 2],
+        [0.0, 2.0, 2.0, 1.0],
+        [True, False, True, True],
+        ["b", "a", "c", "a"],
+        np.array(["b", "long", "c", "b"], dtype=object),
+        np.array([3, 200, 200, 3], dtype=np.uint8),
+        [-1, 1, 1, -1],
+        [-1.0, 1.0, 1.0, -1.0],
+    ],
+    ids=str,
+)
+def test_positions_lead_back_to_the_labels(y):
+    classes, positions = encode(y)
+    assert_array_equal(classes, np.unique(y))
+    assert_array_equal(classes[positions], y)
+    assert classes.dtype == np.asarray(y).dtype
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int64, np.float32])
+def test_minus_one_is_no_class_beside_two_others(dtype):
+    y = np.array([4, -1, 2, -1, 4], dtype=dtype)
+    classes, positions = encode(y)
+    assert_array_equal(classes, [2, 4])
+    assert_array_equal(positions, [1, -1, 0, -1, 1])
+
+
+def test_negative_classes_other_than_minus_one_are_classes():
+    classes, positions = encode([-2, 5, -1])
+    assert_array_equal(classes, [-2, 5])
+    assert_array_equal(positions, [0, 1, -1])
+
+
+@pytest.mark.parametrize(
+    ("y", "error", "message"),
+    [
+        (["a", "b", "-1"], ValueError, "holds -1 among labels that are not numbers, of dtype <U2"),
+        (
+            np.array(["a", "b", -1], dtype=object),
+            ValueError,
+            "holds -1 among labels that are not numbers, of dtype object",
+        ),
+        ([-1, -1, -1], ValueError, "no label: all 3 rows are -1"),
+        ([5, -1, 5], ValueError, "only one class: 5"),
+        (["a", "a"], ValueError, "only one class: 'a'"),
+        ([np.nan, 1, 0], ValueError, "y contains NaN"),
+        ([0.5, 1.5, 2.5], ValueError, "continuous"),
+        ([[0, 1], [1, 0]], ValueError, "1d array, got an array of shape (2, 2)"),
+    ],
+)
+def test_what_cannot_be_encoded(y, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        encode(y)
+
+
+def test_labels_of_another_length_than_the_rows():
+    with pytest.raises(ValueError, match=re.escape("inconsistent numbers of samples: [3, 2]")):
+        encode_labels([0, 1], np.zeros((3, 2)), "Model", allow_unlabelled=True)
+
+
+@pytest.mark.parametrize(("allowed", "hint"), [(True, ", -1 for unlabelled ones."), (False, ".")])
+def test_no_labels_at_all(allowed, hint):
+    with pytest.raises(ValueError, match=re.escape(f"Pass the class of each row{hint}")):
+        encode_labels(None, np.zeros((3, 2)), "Model", allow_unlabelled=allowed)
+
+
+def test_unlabelled_rows_where_every_row_needs_a_class():
+    with pytest.raises(ValueError, match=r"2 rows have the label -1.*Model needs the class of"):
+        encode([0, 1, -1, -1], allow_unlabelled=False)
+    classes, _ = encode([-1, 1, -1], allow_unlabelled=False)
+    assert_array_equal(classes, [-1, 1])
+
+
+# Decoding.
+
+
+@pytest.mark.parametrize(
+    "classes", [np.array([2, 3, 10]), np.array(["a", "bc"]), np.array(["a", "bc"], dtype=object)]
+)
+def test_one_label_stands_for_all_rows(classes):
+    for position, label in enumerate(classes.tolist()):
+        assert_array_equal(class_positions(label, classes, 3), [position] * 3)
+        assert_array_equal(class_positions([label] * 2, classes, 2), [position] * 2)
+
+
+@pytest.mark.parametrize("n_classes", [2, 12])
+@pytest.mark.parametrize(
+    ("y", "shown"),
+    [("1", "['1']"), (["1", "0"], "['1', '0']"), ([None, 0], "[None]"), (-1, "[-1]")],
+)
+def test_what_is_not_a_class_is_named(y, shown, n_classes):
+    classes = np.arange(n_classes)
+    message = f"not seen: {shown}. Known classes: {classes.tolist()}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        class_positions(y, classes, 2)
+
+
+@pytest.mark.parametrize(("y", "shape"), [([0], "(1,)"), ([0, 1, 0], "(3,)"), ([[0, 1]], "(1, 2)")])
+def test_neither_one_label_nor_one_for_each_row(y, shape):
+    with pytest.raises(ValueError, match=re.escape(f"(n_samples,) = (2,), got {shape}")):
+        class_positions(y, np.arange(2), 2)
+
+
+# Shares.
+
+
+FEW, ALL = np.array([0, 0, 0, 1, -1, -1]), np.array([0, 0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("class_prior", "positions", "expected"),
+    [
+        ("uniform", ALL, [0.5, 0.5]),
+        ("empirical", FEW, [0.75, 0.25]),
+        ("auto", FEW, [0.5, 0.5]),
+        ("auto", ALL, [0.75, 0.25]),
+        ([0.9, 0.1], FEW, [0.9, 0.1]),
+        ((1, 0), FEW, [1, 0]),
+    ],
+)
+def test_shares_of_the_classes(class_prior, positions, expected):
+    assert_allclose(class_probabilities(class_prior, positions, 2), expected)
+
+
+def test_shares_sum_to_one_to_the_last_bit_of_what_numpy_asks():
+    p = class_probabilities([0.3333333, 0.3333333, 0.3333333], FEW, 3)
+    assert p.sum() == pytest.approx(1, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    "class_prior",
+    [[1.0], [0.5, 0.6], [1.5, -0.5], [[0.5, 0.5]], [np.nan, 1.0], ["a", "b"], [True, False]],
+)
+def test_what_are_no_shares(class_prior):
+    message = (
+        f"class_prior must be 2 non-negative numbers with sum 1, .*{re.escape(str(class_prior))}"
+    )
+    with pytest.raises(ValueError, match=message):
+        class_probabilities(class_prior, FEW, 2)
+
+
+def test_one_hot_rows():
+    rows = one_hot(np.array([2, 0]), 3, np.float32)
+    assert rows.dtype == np.float32
+    assert_array_equal(rows, [[0, 0, 1], [1, 0, 0]])
+
+
+def test_shares_are_those_of_the_weights():
+    weight = np.array([1.0, 0.0, 1.0, 6.0])
+    assert_allclose(class_probabilities("empirical", ALL, 2, weight), [0.25, 0.75])
+    assert_allclose(class_probabilities("auto", ALL, 2, weight), [0.25, 0.75])
+    assert_allclose(class_probabilities("uniform", ALL, 2, weight), [0.5, 0.5])
+    assert_allclose(class_probabilities("empirical", FEW, 2, np.arange(6.0)), [0.5, 0.5])
+
+
+@pytest.mark.parametrize("class_prior", ["auto", "uniform", "empirical", [0.5, 0.5]])
+def test_labels_that_all_weigh_nothing(class_prior):
+    weight = np.r_[np.zeros(4), 1.0, 1.0]
+    with pytest.raises(ValueError, match="sample_weight: all 4 labelled rows have weight zero"):
+        class_probabilities(class_prior, FEW, 2, weight)
