@@ -41,10 +41,9 @@ plt.show()
 
 error = clustering_error(y, model.labels_, rule="majority")
 agreement = adjusted_rand_score(y, model.labels_)
-n_used = (model.cluster_sizes_ > 0).sum()
+n_used, n_clusters = (model.cluster_sizes_ > 0).sum(), len(model.cluster_sizes_)
 print(
-    f"{n_used} of {len(model.cluster_sizes_)} clusters are used. Named after the digit that most of their"
+    f"{n_used} of {n_clusters} clusters are used. Named after the digit that most of their images"
 )
-print(f"images show, they are wrong for {error:.0%} of images")
-print(f"(adjusted Rand index {agreement:.2f}).")
+print(f"show, they are wrong for {error:.0%} of images (adjusted Rand index {agreement:.2f}).")
 assert error < 0.5
