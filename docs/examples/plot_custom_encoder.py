@@ -45,7 +45,8 @@ X_train, X_test = train_test_split(X, random_state=0)
 model = AdversarialAutoencoder(
     n_components=8, encoder=ResidualEncoder, max_iter=30, random_state=0
 ).fit(X_train)
-print(type(model.encoder_).__name__, "with", sum(p.numel() for p in model.encoder_.parameters()))
+n_weights = sum(weights.numel() for weights in model.encoder_.parameters())
+print(f"{type(model.encoder_).__name__} with {n_weights:,} weights")
 
 # %%
 # The weights come from ``random_state``, too: no global seed is set or needed, and a clone gives

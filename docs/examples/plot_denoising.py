@@ -26,10 +26,10 @@ X_train, X_test = train_test_split(X, stratify=y, random_state=0)
 X_noisy = X_test + np.random.default_rng(0).normal(scale=4, size=X_test.shape)
 
 images = {"clean": X_test, "noisy": X_noisy}
-for noise in (0.0, 0.3, 1.0):
-    model = AdversarialAutoencoder(n_components=16, noise=noise, max_iter=40, random_state=0)
+for noise in (0.0, 0.5, 1.0):
+    model = AdversarialAutoencoder(n_components=12, noise=noise, max_iter=60, random_state=0)
     images[f"noise={noise}"] = model.fit(X_train).reconstruct(X_noisy)
-pca = PCA(n_components=16).fit(X_train)
+pca = PCA(n_components=12).fit(X_train)
 images["PCA"] = pca.inverse_transform(pca.transform(X_noisy))
 
 # %%
@@ -52,7 +52,7 @@ plt.show()
 
 ours = {name: error for name, error in errors.items() if name.startswith("noise")}
 best = min(ours, key=ours.get)
-print(f"The model with {best} removes {1 - ours[best] / errors['noisy']:.0%} of the noise, ")
+print(f"The model with {best} removes {1 - ours[best] / errors['noisy']:.0%} of the noise,")
 print(f"PCA {1 - errors['PCA'] / errors['noisy']:.0%}.")
 assert ours[best] < errors["PCA"]
 assert best != "noise=0.0"

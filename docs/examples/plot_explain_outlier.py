@@ -37,20 +37,21 @@ for row, column in enumerate(columns):
 # with so few, the smallest that is possible is 1 / (their number + 1).
 
 is_changed = np.r_[np.zeros(len(test)), np.ones(len(changed))]
-scores = np.r_[model.score_samples(test), model.score_samples(changed)]
-auroc = roc_auc_score(is_changed, -scores)
-strangest = int(np.argmin(model.score_samples(changed)))
+before, after = model.score_samples(test), model.score_samples(changed)
+auroc = roc_auc_score(is_changed, -np.r_[before, after])
+fallen = int(np.argmax(before - after))
+p_before, p_after = (model.p_values(rows.iloc[[fallen]])[0] for rows in (test, changed))
 print(f"AUROC of changed against unchanged rows: {auroc:.2f}")
-print(f"p-value of the strangest: {model.p_values(changed.iloc[[strangest]])[0]:.3f}")
+print(f"p-value of the row whose score fell most: {p_before:.2f} before, {p_after:.2f} after")
 
 # %%
-# The strangest row: the column that was changed is orange.
+# The row whose score fell most: the column that was changed is orange.
 
 contributions = model.feature_scores(changed)
-order = np.argsort(contributions[strangest])
+order = np.argsort(contributions[fallen])
 figure, ax = plt.subplots(figsize=(7, 3.8), layout="constrained")
-colors = ["tab:orange" if column == columns[strangest] else "tab:blue" for column in order]
-ax.barh(wine.columns[order], contributions[strangest][order], color=colors)
+colors = ["tab:orange" if column == columns[fallen] else "tab:blue" for column in order]
+ax.barh(wine.columns[order], contributions[fallen][order], color=colors)
 ax.set_xlabel("feature_scores: share in the squared distance")
 plt.show()
 
