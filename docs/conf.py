@@ -59,6 +59,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"/plot_",
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
+    "capture_repr": (),  # what examples print, and nothing else
     "show_memory": False,
     "show_signature": False,
     "remove_config_comments": True,
