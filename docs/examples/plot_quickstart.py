@@ -84,7 +84,7 @@ assert auroc["AdversarialAutoencoder"] >= auroc["IsolationForest"]
 
 search = GridSearchCV(
     AdversarialAutoencoder(random_state=0),
-    {"n_components": [4, 8, 16], "max_iter": [10, 40]},
+    {"n_components": [2, 4, 8], "max_iter": [10, 40]},
     cv=2,
     n_jobs=2,
 ).fit(X_train)
