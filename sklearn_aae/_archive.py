@@ -69,7 +69,7 @@ class InvalidModelFileError(ValueError):
     """The file is no model that `sklearn_aae.load` can read.
 
     Raised for files that are damaged, cut off, of another origin, of a newer format, or made up to
-    do harm; and where a network passed to `load` does not fit the file. Nothing in the file was
+    do harm; and where a network passed to ``load`` does not fit the file. Nothing in the file was
     executed. Inherits from ValueError.
 
     Examples
