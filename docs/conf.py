@@ -63,7 +63,7 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "show_signature": False,
     "remove_config_comments": True,
-    "matplotlib_animations": False,
+    "default_thumb_file": str(DOCS / "images" / "three_players.svg"),
     "doc_module": ("sklearn_aae",),
     "backreferences_dir": "api/backreferences",
     "reference_url": {"sklearn_aae": None},
@@ -73,6 +73,8 @@ html_theme = "pydata_sphinx_theme"
 html_title = "sklearn-aae"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+# Pages without pages below them.
+html_sidebars = {page: [] for page in ("getting_started", "benchmarks", "design", "changelog")}
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {

@@ -11,6 +11,7 @@ estimator keeps doing the rest: scaling, seeds, the game, scores.
 # columns and the width of the code, so that it fits every data set and every ``n_components`` of a
 # grid search. The decoder is the default one.
 
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from sklearn.base import clone
@@ -20,6 +21,7 @@ from sklearn.model_selection import train_test_split
 from torch import nn
 
 from sklearn_aae import AdversarialAutoencoder
+from sklearn_aae.displays import ReconstructionDisplay
 from sklearn_aae.metrics import reconstruction_error
 
 
@@ -66,6 +68,11 @@ except ValueError as error:
 print(refused)
 
 # %%
+
+ReconstructionDisplay.from_estimator(
+    model, X_test, image_shape=(8, 8), cmap="gray_r", vmin=0, vmax=16
+)
+plt.show()
 
 pca = PCA(n_components=8).fit(X_train)
 left = reconstruction_error(X_test, model.reconstruct(X_test))

@@ -117,7 +117,7 @@ for row_axes, (name, images) in zip(axes, rows.items(), strict=True):
         ax.set(xticks=[], yticks=[])
     row_axes[0].set_ylabel(name, rotation=0, ha="right", va="center")
 
-if Path(sys.argv[0]).name == "plot_quickstart.py":
+if Path(sys.argv[0]).name == "plot_quickstart.py" and "sphinx_gallery" not in sys.modules:
     path = Path("quickstart.png")
     figure.savefig(path, dpi=150, bbox_inches="tight")
     print(f"wrote {path.resolve()} after {time.perf_counter() - start:.0f} s")
