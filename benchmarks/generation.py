@@ -27,18 +27,23 @@ results/generation_mnist.png and results/generation_digits.png.
 """
 
 import argparse
-import json
+import io
+import logging
 import tempfile
 import time
 import warnings
+from contextlib import redirect_stderr, redirect_stdout
+from functools import cached_property, lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from resumable import Results
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV, ShuffleSplit
 from sklearn.neighbors import KernelDensity, NearestNeighbors
@@ -56,47 +61,47 @@ from sklearn_aae.metrics import (
 RESULTS = Path(__file__).parent / "results"
 N_GENERATED = 10_000
 SIDE = {"mnist": 28, "digits": 8}
+N_COMPONENTS = {"mnist": 16, "digits": 8}
+N_PRINCIPAL = {"mnist": 50, "digits": 20}
+EPOCHS = {"mnist": 40, "digits": 200}
+BATCH_SIZE = {"mnist": 256, "digits": 100}
 
 # Pixels are nearly binary, so probabilities fit; samples are to be as sharp as the images are, so
-# that the input is not corrupted. The code is as wide as the one of pythae's rows.
-N_COMPONENTS = {"mnist": 16, "digits": 8}
-OURS = {
-    "mnist": {"hidden_layer_sizes": (512, 256), "likelihood": "bernoulli", "noise": 0.0},
-    "digits": {"hidden_layer_sizes": (256, 128), "likelihood": "bernoulli", "noise": 0.0},
-}
-# As many epochs of as large batches as ours.
-PYTHAE = {
-    "mnist": {"num_epochs": 36, "per_device_train_batch_size": 256},
-    "digits": {"num_epochs": 100, "per_device_train_batch_size": 112},
-}
-N_PRINCIPAL = {"mnist": 50, "digits": 20}
-METRICS = (
-    "frechet",
-    "inception",
-    "precision",
-    "recall",
-    "density",
-    "coverage",
-    "parzen",
-    "parzen_error",
-    "copying",
-)
+# that the input is not corrupted. Width of code, epochs and batches are those of pythae's rows.
+OURS = {"likelihood": "bernoulli", "noise": 0.0}
+LAYERS = {"mnist": (512, 256), "digits": (256, 128)}
 
 
-def load(name, path):
-    """Training, test and validation images in [0, 1] with labels, in this order."""
-    if name == "digits":
-        X, y = load_digits(return_X_y=True)
-        order = np.random.default_rng(0).permutation(len(X))
-        X, y = X[order] / 16.0, y[order]
-        return X[:1000], y[:1000], X[1000:1600], y[1000:1600], X[1600:]
-    with np.load(path) as file:
-        X, y = file["X_train"] / 255.0, file["y_train"]
-        X_test, y_test = file["X_test"] / 255.0, file["y_test"]
-    return X[:20_000], y[:20_000], X_test, y_test, X[50_000:51_000]
+class Images:
+    """Training, test and validation images in [0, 1], and features of them."""
 
+    def __init__(self, data, path):
+        self.data = data
+        self.side = SIDE[data]
+        if data == "digits":
+            X, y = load_digits(return_X_y=True)
+            order = np.random.default_rng(0).permutation(len(X))
+            X, y = X[order] / 16.0, y[order]
+            self.train, self.test, self.validation = X[:1000], X[1000:1600], X[1600:]
+            self.y, self.y_test = y[:1000], y[1000:1600]
+        else:
+            with np.load(path) as file:
+                X, y = file["X_train"] / 255.0, file["y_train"]
+                self.test, self.y_test = file["X_test"] / 255.0, file["y_test"]
+            self.train, self.y, self.validation = X[:20_000], y[:20_000], X[50_000:51_000]
 
-# Features.
+    @cached_property
+    def classifier(self):
+        return Classifier(self.side).fit(self.train, self.y)
+
+    @cached_property
+    def accuracy(self):
+        return float(np.mean(self.classifier(self.test)[1].argmax(axis=1) == self.y_test))
+
+    @cached_property
+    def features(self):
+        """Of training and test images."""
+        return self.classifier(self.train)[0], self.classifier(self.test)[0]
 
 
 class Classifier:
@@ -136,32 +141,39 @@ class Classifier:
         return features.double().numpy(), self.network[-1](features).double().softmax(1).numpy()
 
 
-# Generators: functions of training images, test images, data name and seed that return, for each
-# row of the table, a function from a number of images to images.
+# Generators: functions of images and a seed that return, for each row of the table, a function
+# from a number of images to images.
 
 
-def fit_ours(X, X_test, data, seed):
-    model = AdversarialAutoencoder(N_COMPONENTS[data], **OURS[data], random_state=seed)
-    model.fit(X.astype(np.float32))
+def fit_training(images, seed):
+    return {"(training images)": lambda n: images.train[:n]}
+
+
+def fit_ours(images, seed):
+    model = AdversarialAutoencoder(
+        N_COMPONENTS[images.data],
+        hidden_layer_sizes=LAYERS[images.data],
+        batch_size=BATCH_SIZE[images.data],
+        max_iter=EPOCHS[images.data],
+        random_state=seed,
+        **OURS,
+    ).fit(images.train.astype(np.float32))
 
     def sample(sampler):
         return lambda n: model.set_params(sampler=sampler).sample(n, random_state=seed)
 
     return {
-        "AdversarialAutoencoder, density": sample("density"),
-        "AdversarialAutoencoder, prior": sample("prior"),
-        "(reconstructions of test images)": lambda n: model.reconstruct(X_test.astype(np.float32)),
+        "AdversarialAutoencoder": sample("density"),
+        'AdversarialAutoencoder, sampler="prior"': sample("prior"),
+        "(our reconstructions of test images)": lambda n: model.reconstruct(images.test),
     }
 
 
-def fit_training(X, X_test, data, seed):
-    return {"(training images)": lambda n: X[:n]}
-
-
-def fit_pca(X, X_test, data, seed):
-    """Linear models: principal components with a normal, a mixture or kernels on them."""
-    pca = PCA(N_PRINCIPAL[data], random_state=seed).fit(X)
-    Z = pca.transform(X)
+def fit_pca(images, seed):
+    """Principal components with a normal, a mixture or kernels on them."""
+    n_components = N_PRINCIPAL[images.data]
+    pca = PCA(n_components, random_state=seed).fit(images.train)
+    Z = pca.transform(images.train)
     rng = np.random.RandomState(seed)
     split = ShuffleSplit(1, test_size=0.1, random_state=seed)
     mixture = GridSearchCV(
@@ -174,56 +186,61 @@ def fit_pca(X, X_test, data, seed):
     )
     # Bandwidths are compared on 5,000 rows at most: a tree in 50 dimensions is slow.
     kernels.fit(Z[rng.permutation(len(Z))[:5000]])
-    density = kernels.best_estimator_.fit(Z)
-    name = f"PCA-{N_PRINCIPAL[data]}"
+    kernels.best_estimator_.fit(Z)
+
+    def decoded(draw):
+        return lambda n: pca.inverse_transform(draw(n))
+
     deviation = Z.std(axis=0)
     return {
-        f"{name} + normal": lambda n: pca.inverse_transform(
-            deviation * rng.standard_normal((n, len(deviation)))
-        ),
-        f"{name} + GaussianMixture": lambda n: pca.inverse_transform(
-            mixture.best_estimator_.sample(n)[0]
-        ),
-        f"{name} + KernelDensity": lambda n: pca.inverse_transform(density.sample(n, rng)),
+        "PCA + normal": decoded(lambda n: deviation * rng.standard_normal((n, n_components))),
+        "PCA + GaussianMixture": decoded(lambda n: mixture.best_estimator_.sample(n)[0]),
+        "PCA + KernelDensity": decoded(lambda n: kernels.best_estimator_.sample(n, rng)),
     }
 
 
-def fit_pythae(cls, X, data, seed):
+def fit_pythae(name, images, seed):
     """A network of pythae with its default layers; the prior and a mixture on codes for draws."""
     from pythae import models, samplers, trainers
     from pythae.data.datasets import BaseDataset
 
+    logging.getLogger("pythae").setLevel(logging.WARNING)
     torch.manual_seed(seed)
-    shape = {"input_dim": (1, SIDE[data], SIDE[data]), "latent_dim": N_COMPONENTS[data]}
-    options = dict(PYTHAE[data], seed=seed, no_cuda=True)
-    x = torch.tensor(X, dtype=torch.float32).reshape(-1, *shape["input_dim"])
+    shape = {
+        "input_dim": (1, images.side, images.side),
+        "latent_dim": N_COMPONENTS[images.data],
+        "reconstruction_loss": "bce",
+    }
+    options = {
+        "num_epochs": EPOCHS[images.data],
+        "per_device_train_batch_size": BATCH_SIZE[images.data],
+        "seed": seed,
+        "no_cuda": True,
+    }
+    x = torch.tensor(images.train, dtype=torch.float32).reshape(-1, *shape["input_dim"])
     with tempfile.TemporaryDirectory() as folder:
-        if cls == "VAE":
-            model = models.VAE(models.VAEConfig(**shape, reconstruction_loss="bce"))
-            trainer, config = (
-                trainers.BaseTrainer,
-                trainers.BaseTrainerConfig(folder, learning_rate=1e-3, **options),
-            )
+        if name == "VAE":
+            model = models.VAE(models.VAEConfig(**shape))
+            trainer = trainers.BaseTrainer
+            config = trainers.BaseTrainerConfig(folder, learning_rate=1e-3, **options)
         else:
             # The weights of pythae's own reproduction of the WAE paper.
-            config = models.Adversarial_AE_Config(
+            weights = models.Adversarial_AE_Config(
                 **shape,
-                reconstruction_loss="bce",
                 reconstruction_loss_scale=0.05,
                 adversarial_loss_scale=0.5,
                 deterministic_posterior=True,
             )
-            model = models.Adversarial_AE(config)
-            trainer, config = (
-                trainers.AdversarialTrainer,
-                trainers.AdversarialTrainerConfig(
-                    folder,
-                    autoencoder_learning_rate=1e-3,
-                    discriminator_learning_rate=1e-3,
-                    **options,
-                ),
+            model = models.Adversarial_AE(weights)
+            trainer = trainers.AdversarialTrainer
+            config = trainers.AdversarialTrainerConfig(
+                folder,
+                autoencoder_learning_rate=1e-3,
+                discriminator_learning_rate=1e-3,
+                **options,
             )
-        trainer(model, BaseDataset(x, torch.zeros(len(x))), training_config=config).train()
+        with redirect_stdout(None), redirect_stderr(io.StringIO()):  # pages of epochs
+            trainer(model, BaseDataset(x, torch.zeros(len(x))), training_config=config).train()
     model.eval()
     mixture = samplers.GaussianMixtureSampler(
         model, samplers.GaussianMixtureSamplerConfig(n_components=10)
@@ -234,26 +251,39 @@ def fit_pythae(cls, X, data, seed):
         return lambda n: sampler.sample(num_samples=n).detach().cpu().numpy().reshape(n, -1)
 
     return {
-        f"pythae {cls}": draw(samplers.NormalSampler(model)),
-        f"pythae {cls}, mixture on codes": draw(mixture),
+        f"pythae {name}": draw(samplers.NormalSampler(model)),
+        f"pythae {name}, mixture on codes": draw(mixture),
     }
-
-
-def fit_pythae_vae(X, X_test, data, seed):
-    return fit_pythae("VAE", X, data, seed)
-
-
-def fit_pythae_aae(X, X_test, data, seed):
-    return fit_pythae("Adversarial_AE", X, data, seed)
 
 
 GENERATORS = {
     "training images": fit_training,
     "ours": fit_ours,
     "PCA": fit_pca,
-    "pythae VAE": fit_pythae_vae,
-    "pythae AAE": fit_pythae_aae,
+    "pythae VAE": partial(fit_pythae, "VAE"),
+    "pythae AAE": partial(fit_pythae, "AAE"),
 }
+ROWS = {
+    "(training images)": "training images",
+    "(our reconstructions of test images)": "ours",
+    "AdversarialAutoencoder": "ours",
+    'AdversarialAutoencoder, sampler="prior"': "ours",
+    "PCA + normal": "PCA",
+    "PCA + GaussianMixture": "PCA",
+    "PCA + KernelDensity": "PCA",
+    "pythae VAE": "pythae VAE",
+    "pythae VAE, mixture on codes": "pythae VAE",
+    "pythae AAE": "pythae AAE",
+    "pythae AAE, mixture on codes": "pythae AAE",
+}
+
+
+@lru_cache(maxsize=1)  # rows of one generator follow each other
+def fitted(generator, images, seed):
+    """Draws by row, and the seconds that the fit took."""
+    start = time.perf_counter()
+    draws = GENERATORS[generator](images, seed)
+    return draws, time.perf_counter() - start
 
 
 # Scores.
@@ -262,24 +292,26 @@ GENERATORS = {
 def copying(features, training, test):
     """Share of samples that are nearer to a training than to a test image, of as many."""
     n = min(len(training), len(test))
-    nearest = [
+    to_training, to_test = (
         NearestNeighbors(n_neighbors=1).fit(real[:n]).kneighbors(features)[0][:, 0]
         for real in (training, test)
-    ]
-    return float(np.mean(nearest[0] < nearest[1]))
+    )
+    return float(np.mean(to_training < to_test))
 
 
-def evaluate(X, classifier, real, parzen_test, parzen_validation):
-    features, probabilities = classifier(X)
-    test, training = real
+def run(row, images, seed, folder):
+    draws, seconds = fitted(ROWS[row], images, seed)
+    generated = np.clip(draws[row](N_GENERATED), 0, 1).astype(np.float64)
+    if row == "AdversarialAutoencoder":
+        picture(generated, images.side, folder / f"generation_{images.data}.png")
+    features, probabilities = images.classifier(generated)
+    training, test = images.features
     equal = features[: len(test)]
-    with warnings.catch_warnings():
-        # The grid of bandwidths is the protocol's; smooth digits may prefer its border.
-        warnings.filterwarnings("ignore", message="bandwidths must surround")
-        parzen = parzen_log_likelihood(X, parzen_test, X_validation=parzen_validation)
+    parzen = parzen_log_likelihood(generated, images.test, X_validation=images.validation)
     precision, recall = precision_recall(test, equal)
     density, coverage = density_coverage(test, equal)
     return {
+        "accuracy": images.accuracy,
         "frechet": frechet_distance(test, features),
         "inception": inception_score(probabilities),
         "precision": precision,
@@ -288,33 +320,29 @@ def evaluate(X, classifier, real, parzen_test, parzen_validation):
         "coverage": coverage,
         "parzen": parzen.log_likelihood,
         "parzen_error": parzen.standard_error,
+        "bandwidth": parzen.bandwidth,
         "copying": copying(equal, training, test),
+        "seconds": seconds,
     }
-
-
-def run(name, arrays, classifier, data, seed):
-    """One dict of scores for each row that a generator gives."""
-    X, X_test, X_validation = arrays
-    real = classifier(X_test)[0], classifier(X)[0]
-    start = time.perf_counter()
-    draws = GENERATORS[name](X, X_test, data, seed)
-    seconds = time.perf_counter() - start
-    for row, draw in draws.items():
-        generated = np.clip(draw(N_GENERATED), 0, 1).astype(np.float64)
-        scores = evaluate(generated, classifier, real, X_test, X_validation)
-        yield generated, {"row": row, "seconds": seconds, **scores}
 
 
 # Output.
 
 
+def picture(samples, side, path):
+    """Grid of 6 x 16 samples, each about 56 pixels wide."""
+    import matplotlib.pyplot as plt
+
+    grid = samples[:96].reshape(6, 16, side, side).transpose(0, 2, 1, 3).reshape(6 * side, -1)
+    plt.imsave(path, np.kron(grid, np.ones((56 // side, 56 // side))), cmap="gray_r")
+
+
 def tables(rows):
-    """Markdown: one table for each data set, means over seeds."""
+    """One table for each data set, means over seeds."""
     for data in dict.fromkeys(r["data"] for r in rows):
         mine = [r for r in rows if r["data"] == data]
-        seeds = sorted({r["seed"] for r in mine})
         yield (
-            f"## {data}, seeds {seeds}; the classifier is right on "
+            f"## {data}, seeds {sorted({r['seed'] for r in mine})}; the classifier is right on "
             f"{mine[0]['accuracy']:.1%} of test images\n"
         )
         yield (
@@ -322,16 +350,16 @@ def tables(rows):
             "| coverage ↑ | Parzen, nats | copying | seconds |"
         )
         yield "|---|---|---|---|---|---|---|---|---|---|"
-        names = {r["row"] for r in mine}
-        mean = {
-            name: {
-                key: np.mean([r[key] for r in mine if r["row"] == name])
-                for key in (*METRICS, "seconds")
+        mean = {}
+        for name in {r["row"] for r in mine}:
+            same = [r for r in mine if r["row"] == name]
+            mean[name] = {
+                key: np.mean([r[key] for r in same])
+                for key, value in same[0].items()
+                if isinstance(value, float)
             }
-            for name in names
-        }
         # What is no generator comes first.
-        for name in sorted(names, key=lambda n: (not n.startswith("("), mean[n]["frechet"])):
+        for name in sorted(mean, key=lambda n: (not n.startswith("("), mean[n]["frechet"])):
             m = mean[name]
             yield (
                 f"| {name} | {m['frechet']:.1f} | {m['inception']:.2f} | {m['precision']:.3f} | "
@@ -339,17 +367,9 @@ def tables(rows):
                 f"{m['parzen']:.1f} ± {m['parzen_error']:.1f} | {m['copying']:.2f} | "
                 f"{m['seconds']:.0f} |"
             )
-        if not any(n.startswith("pythae") for n in names):
+        if not any(name.startswith("pythae") for name in mean):
             yield "\npythae was not installed: its rows are missing."
         yield ""
-
-
-def picture(samples, side, path):
-    """Grid of 6 x 16 samples."""
-    import matplotlib.pyplot as plt
-
-    grid = samples[:96].reshape(6, 16, side, side).transpose(0, 2, 1, 3).reshape(6 * side, -1)
-    plt.imsave(path, np.kron(grid, np.ones((56 // side, 56 // side))), cmap="gray_r")
 
 
 def main():
@@ -357,47 +377,27 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, default=Path("../shared/data/mnist.npz"))
-    parser.add_argument("--sets", nargs="+", default=["mnist", "digits"], choices=list(SIDE))
+    parser.add_argument("--sets", nargs="+", default=list(SIDE), choices=list(SIDE))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--generators", nargs="+", default=list(GENERATORS), choices=GENERATORS)
     parser.add_argument("--out", type=Path, default=RESULTS / "generation.jsonl")
     arguments = parser.parse_args()
 
-    out = arguments.out
-    out.parent.mkdir(parents=True, exist_ok=True)
-    rows = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
-    done = {(r["data"], r["seed"], r["generator"]) for r in rows}
-    generators = [
-        name
-        for name in arguments.generators
-        if not name.startswith("pythae") or find_spec("pythae")
-    ]
+    left_out = () if find_spec("pythae") else ("pythae VAE", "pythae AAE")
+    plan = []
     for data in arguments.sets:
-        plan = [
-            (seed, name)
-            for seed in arguments.seeds
-            for name in generators
-            if (data, seed, name) not in done
-        ]
-        if not plan:
-            continue
-        X, y, X_test, y_test, X_validation = load(data, arguments.data)
-        classifier = Classifier(SIDE[data]).fit(X, y)
-        accuracy = float(np.mean(classifier(X_test)[1].argmax(axis=1) == y_test))
-        for i, (seed, name) in enumerate(plan, start=1):
-            key = {"data": data, "seed": seed, "generator": name, "accuracy": accuracy}
-            found = []
-            for generated, scores in run(name, (X, X_test, X_validation), classifier, data, seed):
-                found.append(key | scores)
-                print(f"{data} {i}/{len(plan)} {json.dumps(found[-1])}", flush=True)
-                if "density" in scores["row"]:
-                    picture(generated, SIDE[data], out.with_name(f"{out.stem}_{data}.png"))
-            rows += found
-            with out.open("a") as file:
-                file.writelines(json.dumps(row) + "\n" for row in found)
-    text = "\n".join(tables(rows)) + "\n"
-    out.with_suffix(".md").write_text(text)
-    print(text)
+        images = Images(data, arguments.data)
+        for seed in arguments.seeds:
+            for row, generator in ROWS.items():
+                if generator in arguments.generators and generator not in left_out:
+                    key = {"data": data, "seed": seed, "row": row}
+                    plan.append((key, partial(run, row, images, seed, arguments.out.parent)))
+    results = Results(arguments.out)
+    with warnings.catch_warnings():
+        # Thirty iterations are enough for a mixture of principal components.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        results.complete(plan)
+    results.write_table(tables(results.rows))
 
 
 if __name__ == "__main__":
