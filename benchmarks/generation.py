@@ -61,7 +61,7 @@ from sklearn_aae.metrics import (
 RESULTS = Path(__file__).parent / "results"
 N_GENERATED = 10_000
 SIDE = {"mnist": 28, "digits": 8}
-N_COMPONENTS = {"mnist": 16, "digits": 8}
+N_COMPONENTS = {"mnist": 12, "digits": 8}
 N_PRINCIPAL = {"mnist": 50, "digits": 20}
 EPOCHS = {"mnist": 40, "digits": 200}
 BATCH_SIZE = {"mnist": 256, "digits": 100}

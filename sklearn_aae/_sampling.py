@@ -42,7 +42,7 @@ _MAX_MEASURED = 1000
 class CodeDensity(NamedTuple):
     """Codes (n_codes, n_components), their weights (n_codes,) with sum 1, and what is stretched.
 
-    Local means are nearer to the centre than codes. Draws are stretched about `mean` by `stretch`,
+    All in float64. Local means are nearer to the centre than codes. Draws are stretched about `mean` by `stretch`,
     both (n_components,), so that every column keeps the variance of its codes.
     """
 
@@ -65,6 +65,7 @@ def fit_code_density(
     random_state : RandomState
         Chooses the components that are measured where there are many.
     """
+    codes = codes.astype(np.float64)
     n_codes = len(codes)
     weights = np.ones(n_codes) if weights is None else weights
     weights = weights / weights.sum()
