@@ -42,8 +42,8 @@ _MAX_MEASURED = 1000
 class CodeDensity(NamedTuple):
     """Codes (n_codes, n_components), their weights (n_codes,) with sum 1, and what is stretched.
 
-    All in float64. Local means are nearer to the centre than codes. Draws are stretched about `mean` by `stretch`,
-    both (n_components,), so that every column keeps the variance of its codes.
+    Local means are nearer to the centre than codes. Draws are stretched about `mean` by `stretch`,
+    both (n_components,), so that every column keeps the variance of its codes. All in float64.
     """
 
     codes: np.ndarray
