@@ -1,4 +1,4 @@
-# Two commands need nothing but Python 3.11 or later and make: `make demo` and `make test`.
+# All commands need nothing but Python 3.11 or later and make. First ones: `make demo`, `make test`.
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Exact versions that are tested; with an open range pip would fetch CUDA builds of torch.
 INSTALL := $(PIP) install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint typecheck pytest clean
+.PHONY: demo test lint typecheck pytest coverage test-oldest docs clean
 
 demo: $(VENV)/.demo-installed
 	$(BIN)/python docs/examples/plot_quickstart.py
@@ -18,6 +18,7 @@ test: lint typecheck pytest
 lint: $(VENV)/.dev-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 
 typecheck: $(VENV)/.dev-installed
 	$(BIN)/mypy
@@ -25,6 +26,25 @@ typecheck: $(VENV)/.dev-installed
 # One thread: the networks of the tests are too small to share.
 pytest: $(VENV)/.dev-installed
 	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(BIN)/python -m pytest
+
+# Where tests go and do not go; the page is coverage/index.html.
+coverage: $(VENV)/.dev-installed
+	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(BIN)/coverage run -m pytest
+	$(BIN)/coverage report
+	$(BIN)/coverage html --quiet
+
+# The oldest versions that are supported, in an environment of their own. ScoreMonitor's example is
+# left out: it is for the callbacks of scikit-learn, which came with 1.9.
+OLDEST := .venv-oldest
+test-oldest: $(OLDEST)/.installed
+	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(OLDEST)/bin/python -m pytest \
+		--deselect sklearn_aae/callbacks.py::sklearn_aae.callbacks.ScoreMonitor
+
+# Warnings are errors; the examples run, and check their own results.
+docs: $(VENV)/.docs-installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --nitpicky --fail-on-warning --keep-going \
+		-b html docs docs/_build/html
+	$(BIN)/python docs/check_links.py docs/_build/html
 
 $(VENV)/bin/python:
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or later is needed: make PYTHON=/path/to/python3.11')"
@@ -40,5 +60,20 @@ $(VENV)/.dev-installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(INSTALL) --editable ".[plot]" --group dev
 	touch $@
 
+$(VENV)/.docs-installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) install --quiet "pip>=25.1"
+	$(INSTALL) --editable ".[plot]" --group docs
+	touch $@
+
+$(OLDEST)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(OLDEST)
+	sed -e 's/^numpy==.*/numpy==2.0.2/' -e 's/^scipy==.*/scipy==1.13.1/' \
+		-e 's/^scikit-learn==.*/scikit-learn==1.7.2/' constraints.txt > $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/python -m pip install --quiet "pip>=25.1"
+	$(OLDEST)/bin/python -m pip install --quiet --constraint $(OLDEST)/constraints.txt \
+		--editable ".[plot]" --group dev
+	touch $@
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache .coverage coverage \
+		docs/_build docs/api docs/auto_examples docs/benchmark_tables.md

@@ -505,7 +505,7 @@ class ScikitLearnCallbacks(Callback):
 class ScoreMonitor:
     """Scores after each epoch, and the end of the training where they get no better.
 
-    A callback of scikit-learn, for ``set_callbacks``, that needs no `y`, unlike
+    A callback of scikit-learn (1.9 and later), for ``set_callbacks``, that needs no `y`, unlike
     `sklearn.callback.ScoringMonitor`. Inside a pipeline or a search, set it on the estimator.
 
     Parameters

@@ -138,7 +138,7 @@ class ConvolutionalEncoder(nn.Module):
     hidden_layer_sizes : sequence of int, default=()
         Widths of the dense layers between the feature maps and the output.
     activation : str, default="relu"
-        A key of `ACTIVATIONS`.
+        A key of ``ACTIVATIONS``.
     n_noise : int, default=0
         Further columns of the input, after the pixels, that join behind the convolutions.
     generator : torch.Generator, default=None
@@ -197,7 +197,7 @@ class ConvolutionalDecoder(nn.Module):
     hidden_layer_sizes : sequence of int, default=()
         Widths of the dense layers between the input and the feature maps.
     activation : str, default="relu"
-        A key of `ACTIVATIONS`.
+        A key of ``ACTIVATIONS``.
     generator : torch.Generator, default=None
         Source of the initial weights; None draws from torch's global generator.
 

@@ -51,8 +51,7 @@ NEED_LABELS = {AdversarialAutoencoderClassifier, ConditionalAdversarialAutoencod
 
 @parametrize_with_checks(
     ESTIMATORS,
-    expected_failed_checks=lambda estimator: EXPECTED_FAILED_CHECKS,
-    xfail_strict=True,
+    expected_failed_checks=lambda estimator: EXPECTED_FAILED_CHECKS,  # strict: pyproject.toml
 )
 def test_scikit_learn_checks(estimator, check):
     check(estimator)

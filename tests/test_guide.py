@@ -1,0 +1,33 @@
+"""The documentation: its code runs as it stands, page by page; its reference is complete."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import sklearn_aae
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGES = [
+    page
+    for page in [DOCS / "index.md", DOCS / "getting_started.md", *sorted(DOCS.glob("guide/*.md"))]
+    if "```python" in page.read_text()
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_code_of_the_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # some of it writes files
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+    exec(compile(code, str(page), "exec"), {})
+
+
+def test_every_public_name_is_in_the_reference():
+    reference = (DOCS / "api.rst").read_text()
+    entries = set(re.findall(r"^   (?:\w+\.)?(\w+)$", reference, re.MULTILINE))
+    mentioned = set(re.findall(r"``(\w+)``", reference))
+    for name in sklearn_aae.__all__:
+        part = getattr(sklearn_aae, name)
+        names = part.__all__ if inspect.ismodule(part) else [name]
+        assert set(names) <= entries | mentioned, f"docs/api.rst lacks names of {name}"
