@@ -11,7 +11,7 @@ from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from sklearn_aae._base import BaseAdversarialAutoencoder, local_random_state
+from sklearn_aae._base import BaseAdversarialAutoencoder, check_n_samples, local_random_state
 from sklearn_aae._build import check_component_labels
 from sklearn_aae._compat import (
     CallbackSupportMixin,
@@ -30,6 +30,7 @@ from sklearn_aae._density import (
 )
 from sklearn_aae._docs import document_shared_parameters
 from sklearn_aae._inference import in_dtype
+from sklearn_aae._sampling import MAX_CODES, draw_codes, fit_code_density
 from sklearn_aae._scaling import squashed
 from sklearn_aae._terms import Placement
 from sklearn_aae.modules import Autoencoder
@@ -62,6 +63,12 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         the decodings and residuals of training rows; the log-likelihood of a row given its
         reconstruction; the log density of its code under the prior; or the discriminator's logit
         for its code.
+
+    sampler : {"density", "prior"}, default="density"
+        Where `sample` takes codes from: a density of the codes of training rows, learned after the
+        networks [2]_, or the prior. Codes match the prior roughly, so that it also has draws in
+        places that no row was encoded to, where the decoder was not trained. May be changed after
+        `fit`.
 
     contamination : "auto" or float, default="auto"
         Share of outliers in the training data, in (0, 0.5], which sets `offset_` and nothing else.
@@ -101,7 +108,11 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
 
     Notes
     -----
-    The density keeps up to 2,000 training rows as references, as nearest-neighbour methods do.
+    The density keeps up to 2,000 training rows as references, as nearest-neighbour methods do, and
+    that of codes up to 20,000 codes. After `partial_fit` they are those of the last chunk.
+
+    Draws with ``sampler="density"`` come from a mixture of normal distributions, one for the
+    neighbourhood of each code [3]_: they are new, but not far from training rows.
 
     `partial_fit` and `warm_start` keep the scaling of the first call, to which the weights are
     tied.
@@ -115,6 +126,10 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
     ----------
     .. [1] Makhzani, Shlens, Jaitly, Goodfellow and Frey (2015), "Adversarial autoencoders",
        https://arxiv.org/abs/1511.05644
+    .. [2] Ghosh, Sajjadi, Vergari, Black and Schölkopf (2020), "From variational to deterministic
+       autoencoders", https://arxiv.org/abs/1903.12436
+    .. [3] Vincent and Bengio (2003), "Manifold Parzen windows", Advances in Neural Information
+       Processing Systems 15
 
     Mescheder, Geiger and Nowozin (2018), "Which training methods for GANs do actually converge?",
     https://arxiv.org/abs/1801.04406
@@ -138,6 +153,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         "score_method": [
             StrOptions({"log_likelihood", "reconstruction", "prior", "discriminator"})
         ],
+        "sampler": [StrOptions({"density", "prior"})],
         "contamination": [
             StrOptions({"auto"}),
             Interval(numbers.Real, 0, 0.5, closed="right"),
@@ -175,6 +191,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         tol: float = 1e-4,
         warm_start: bool = False,
         score_method: str = "log_likelihood",
+        sampler: str = "density",
         contamination: float | str = "auto",
         callbacks: Any = None,
         device: Any = "auto",
@@ -215,6 +232,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
             random_state=random_state,
         )
         self.score_method = score_method
+        self.sampler = sampler
         self.contamination = contamination
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -296,9 +314,11 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         candidates = np.arange(len(X)) if training is None else training
         if sample_weight is not None:
             candidates = candidates[sample_weight[candidates] > 0]
-        if len(candidates) > MAX_REFERENCES:
-            candidates = random_state.choice(candidates, MAX_REFERENCES, replace=False)
-        self._density = fit_density(*self._decoded_and_residual(X[candidates]), self.n_components_)
+        references = _at_most(MAX_REFERENCES, candidates, random_state)
+        self._density = fit_density(*self._decoded_and_residual(X[references]), self.n_components_)
+        encoded = _at_most(MAX_CODES, candidates, random_state)
+        weights = None if sample_weight is None else sample_weight[encoded]
+        self._code_density = fit_code_density(self._encode(X[encoded]), weights, random_state)
         self.offset_ = self._offset(self._scores(X), sample_weight)
         self._held_out_scores = None if held_out is None else np.sort(self._scores(held_out))
 
@@ -367,7 +387,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         return output_frame(self, self._decode(codes), Z)
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
-        """Decode draws from the prior.
+        """Decode codes, drawn as `sampler` says.
 
         Parameters
         ----------
@@ -382,7 +402,12 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
             Rows in the units and dtype of the training data; a frame under `set_output`.
         """
         check_is_fitted(self)
-        z = self._draw_styles(n_samples, local_random_state(random_state))
+        generator = local_random_state(random_state)
+        if self.sampler == "prior":
+            z = self._draw_styles(n_samples, generator)
+        else:
+            check_n_samples(n_samples)
+            z = draw_codes(self._code_density, int(n_samples), generator).astype(self._dtype)
         return output_frame(self, self._decode(z), None)
 
     def interpolate(self, X_from: Any, X_to: Any, n_steps: int = 10) -> np.ndarray:
@@ -586,3 +611,8 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
             1 for inliers and -1 for outliers.
         """
         return np.where(self.decision_function(X) >= 0, 1, -1)
+
+
+def _at_most(n: int, rows: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
+    """The given rows, or n of them drawn without replacement where there are more."""
+    return rows if len(rows) <= n else random_state.choice(rows, n, replace=False)

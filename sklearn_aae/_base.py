@@ -54,7 +54,7 @@ from sklearn_aae.callbacks import (
 from sklearn_aae.modules import ACTIVATIONS, Autoencoder
 from sklearn_aae.priors import PRIORS, bind_prior, draw
 
-__all__ = ["BaseAdversarialAutoencoder", "local_random_state"]
+__all__ = ["BaseAdversarialAutoencoder", "check_n_samples", "local_random_state"]
 
 _VERSION = version("sklearn-aae")
 
@@ -683,8 +683,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         return codes
 
     def _draw_styles(self, n_samples: int, random_state: np.random.RandomState) -> np.ndarray:
-        if not isinstance(n_samples, numbers.Integral) or n_samples < 1:
-            raise ValueError(f"n_samples must be an int of at least 1, got {n_samples!r}.")
+        check_n_samples(n_samples)
         seed = int(random_state.randint(2**31 - 1))
         z = draw(self.prior_, int(n_samples), torch.Generator().manual_seed(seed))
         return z.numpy().astype(self._dtype)
@@ -801,6 +800,11 @@ def _advice_on_memory(estimator: BaseEstimator) -> Iterator[None]:
             f"hidden_layer_sizes (now {estimator.hidden_layer_sizes!r}), or train on chunks of X "
             "with partial_fit. The estimator is as it was before."
         ) from error
+
+
+def check_n_samples(n_samples: Any) -> None:
+    if not isinstance(n_samples, numbers.Integral) or n_samples < 1:
+        raise ValueError(f"n_samples must be an int of at least 1, got {n_samples!r}.")
 
 
 def local_random_state(random_state: Any) -> np.random.RandomState:

@@ -29,6 +29,7 @@ from sklearn_aae._archive import (
 from sklearn_aae._critics import Critic
 from sklearn_aae._density import Density
 from sklearn_aae._likelihoods import LIKELIHOODS
+from sklearn_aae._sampling import CodeDensity
 from sklearn_aae.modules import (
     ACTIVATIONS,
     Autoencoder,
@@ -56,7 +57,7 @@ _OBJECTS: dict[str, type] = {
     for cls in (
         *(Normal, Uniform, MixtureOfGaussians, SwissRoll, Categorical, Empirical),
         *LIKELIHOODS.values(),
-        *(Critic, Density),
+        *(Critic, Density, CodeDensity),
     )
 }
 

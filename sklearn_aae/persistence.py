@@ -45,6 +45,7 @@ from sklearn_aae._density import Density
 from sklearn_aae._encoding import CustomNetwork, Decoder, Encoder, is_stored
 from sklearn_aae._likelihoods import Likelihood
 from sklearn_aae._net import AdversarialNet, restored_generator
+from sklearn_aae._sampling import CodeDensity
 from sklearn_aae.callbacks import AdversarialTraining
 from sklearn_aae.modules import Autoencoder
 from sklearn_aae.priors import Prior, bind_prior, has_classes
@@ -503,7 +504,7 @@ def _require_attributes(estimator: Any, *names: str) -> None:
 def _check_scores(estimator: Any, autoencoder: Autoencoder) -> list[_Comparison]:
     """Refuse what `AdversarialAutoencoder` cannot score with."""
     require(autoencoder.n_classes == 0, "net_.module", "has classes")
-    _require_attributes(estimator, "_density", "_held_out_scores", "offset_")
+    _require_attributes(estimator, "_density", "_code_density", "_held_out_scores", "offset_")
     density, held_out = estimator._density, estimator._held_out_scores
     require(_is_number(estimator.offset_), "offset_", "is no number")
     require(isinstance(density, Density), "_density", "is no density")
@@ -516,6 +517,7 @@ def _check_scores(estimator: Any, autoencoder: Autoencoder) -> list[_Comparison]
     )
     ok = ok and type(n_neighbors) is int and 0 < n_neighbors <= len(references)
     require(ok, "_density", "is impossible")
+    _check_code_density(estimator._code_density, estimator.n_components_)
     if held_out is not None:
         ok = isinstance(held_out, np.ndarray) and held_out.ndim == 1 and len(held_out) > 0
         ok = ok and _is_float64(held_out, held_out.shape) and not np.isnan(held_out).any()
@@ -523,6 +525,19 @@ def _check_scores(estimator: Any, autoencoder: Autoencoder) -> list[_Comparison]
     prior = estimator.prior_
     n_labels = (0, prior.n_classes + 1) if has_classes(prior) else (0,)
     return [_Comparison("prior", (0, estimator.n_components_), n_labels)]
+
+
+def _check_code_density(density: Any, n_components: int) -> None:
+    """Refuse what `sample` cannot draw from."""
+    require(isinstance(density, CodeDensity), "_code_density", "is no density of codes")
+    codes, weights, mean, stretch = density
+    ok = isinstance(codes, np.ndarray) and codes.ndim == 2 and len(codes) > 0
+    ok = ok and _is_float64(codes, (len(codes), n_components))
+    require(ok and np.isfinite(codes).all(), "_code_density", "has no codes")
+    ok = _is_float64(weights, (len(codes),)) and bool((weights >= 0).all())
+    require(ok and math.isclose(weights.sum(), 1), "_code_density", "has no weights with sum 1")
+    ok = all(_is_float64(v, (n_components,)) and np.isfinite(v).all() for v in (mean, stretch))
+    require(ok and (stretch >= 0).all(), "_code_density", "is impossible")
 
 
 def _check_classes(estimator: Any, n: int) -> None:

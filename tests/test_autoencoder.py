@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from torch import nn
 
-from sklearn_aae import AdversarialAutoencoder, priors
+from sklearn_aae import AdversarialAutoencoder, _autoencoder, priors
 from sklearn_aae.priors import Normal, Uniform
 
 METHODS = ["transform", "reconstruct", "score_samples", "decision_function", "predict"]
@@ -176,8 +176,9 @@ def test_nothing_on_the_model_holds_the_data():
     assert reference() is None
 
 
-def test_the_size_of_the_state_is_bounded():
+def test_the_size_of_the_state_is_bounded(monkeypatch):
     # The references of the density are at most 2,000 rows; held-out scores are one number each.
+    monkeypatch.setattr(_autoencoder, "MAX_CODES", 2000)  # 20,000 codes take long to reach
     rng = np.random.default_rng(0)
     model = AdversarialAutoencoder(max_iter=1, random_state=0)
     small, large = (

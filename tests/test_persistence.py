@@ -619,6 +619,14 @@ def set_at(*place, value):
     return change
 
 
+def exchanged_in_code_density(first, second):
+    def change(document):
+        fields = document["attributes"]["_code_density"]["fields"]
+        fields[first], fields[second] = fields[second], fields[first]
+
+    return change
+
+
 def in_state(document, change):
     """Apply a change to the state of the first parameter in the optimiser."""
     state = dict(document["net"]["optimizer_state"]["items"])["state"]
@@ -691,6 +699,12 @@ HOSTILE = {
         "attributes", "_density", "fields", "residual_scale", value=1e308
     ),
     "no neighbours": set_at("attributes", "_density", "fields", "n_neighbors", value=0),
+    "missing codes": lambda d: d["attributes"].update(note_=d["attributes"].pop("_code_density")),
+    "density of rows for codes": lambda d: d["attributes"].update(
+        _code_density=d["attributes"]["_density"]
+    ),
+    "weights for codes": exchanged_in_code_density("codes", "weights"),
+    "stretch for weights": exchanged_in_code_density("weights", "stretch"),
     "unknown network": set_at(*ENCODER, "class", value="Sequential"),
     "wide network": set_at(*ENCODER, "arguments", "in_features", value=2**40),
     "widths beyond 64 bits": set_at(*ENCODER, "arguments", "in_features", value=2**70),
@@ -1042,6 +1056,10 @@ def odd_values(document, *place, value, dtype="F64"):
         (*ENCODER, "weights", "0.weight"),
         ("attributes", "_center"),
         ("attributes", "_density", "fields", "references"),
+        ("attributes", "_code_density", "fields", "codes"),
+        ("attributes", "_code_density", "fields", "weights"),
+        ("attributes", "_code_density", "fields", "mean"),
+        ("attributes", "_code_density", "fields", "stretch"),
         ("attributes", "_held_out_scores"),
         ("attributes", "_likelihood", "fields", "baseline"),
         ("net", "module", "weights", "lower"),
@@ -1052,6 +1070,15 @@ def test_arrays_that_are_not_finite_are_refused(fitted, path, place, value):
     save(fitted, path)
     path.write_bytes(odd_values(None, *place, value=value)(path.read_bytes()))
     with pytest.raises(InvalidModelFileError, match=r"model\.safetensors"):
+        load(path)
+
+
+@pytest.mark.parametrize(("field", "value"), [("weights", -0.5), ("weights", 0.5), ("stretch", -1)])
+def test_a_density_of_codes_out_of_its_range_is_refused(fitted, path, field, value):
+    save(fitted, path)
+    place = ("attributes", "_code_density", "fields", field)
+    path.write_bytes(odd_values(None, *place, value=value)(path.read_bytes()))
+    with pytest.raises(InvalidModelFileError, match="_code_density"):
         load(path)
 
 
