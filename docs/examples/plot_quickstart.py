@@ -100,7 +100,7 @@ for parameters, score in zip(
 # Look
 # ----
 # Test images, the same with noise, what the model makes of the noisy ones, and new digits decoded
-# from draws of the prior.
+# from new codes.
 
 rows = {
     "original": X_test[:12],
