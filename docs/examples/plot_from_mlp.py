@@ -33,7 +33,7 @@ with warnings.catch_warnings(category=ConvergenceWarning, action="ignore"):  # i
     mlp.fit(scaler.transform(X_train), scaler.transform(X_train))
 
 model = AdversarialAutoencoder(
-    n_components=8, hidden_layer_sizes=(128,), max_iter=100, random_state=0
+    n_components=8, hidden_layer_sizes=(128,), max_iter=100, sampler="prior", random_state=0
 ).fit(X_train)
 
 # %%
@@ -59,7 +59,7 @@ print(f"error on test images: MLPRegressor {error_mlp:.1f}, AdversarialAutoencod
 # %%
 # New digits. Where the codes of the perceptron lie is unknown; the best simple guess is a normal
 # distribution with their means and standard deviations. The other model was trained to make N(0, 1)
-# the right answer.
+# the right answer; ``sampler="prior"`` draws from just that.
 
 codes = mlp_encode(X_train)
 draws = np.random.default_rng(0).normal(codes.mean(axis=0), codes.std(axis=0), size=(1000, 8))

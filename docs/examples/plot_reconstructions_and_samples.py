@@ -2,8 +2,8 @@
 Reconstructions and samples of images and tables
 ================================================
 
-What is left of a row after it went through the code, and what the decoder makes of draws from the
-prior: for images, and for the columns of a table.
+What is left of a row after it went through the code, and what the decoder makes of new codes:
+for images, and for the columns of a table.
 """
 
 # %%
