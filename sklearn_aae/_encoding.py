@@ -43,6 +43,7 @@ from sklearn_aae.modules import (
 from sklearn_aae.priors import (
     Categorical,
     Empirical,
+    Joint,
     MixtureOfGaussians,
     Normal,
     SwissRoll,
@@ -55,7 +56,7 @@ __all__ = ["CustomNetwork", "Decoder", "Encoder", "is_stored"]
 _OBJECTS: dict[str, type] = {
     cls.__name__: cls
     for cls in (
-        *(Normal, Uniform, MixtureOfGaussians, SwissRoll, Categorical, Empirical),
+        *(Normal, Uniform, MixtureOfGaussians, SwissRoll, Categorical, Empirical, Joint),
         *LIKELIHOODS.values(),
         *(Critic, Density, CodeDensity),
     )

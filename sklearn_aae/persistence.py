@@ -48,7 +48,7 @@ from sklearn_aae._net import AdversarialNet, restored_generator
 from sklearn_aae._sampling import CodeDensity
 from sklearn_aae.callbacks import AdversarialTraining
 from sklearn_aae.modules import Autoencoder
-from sklearn_aae.priors import Prior, bind_prior, has_classes
+from sklearn_aae.priors import Joint, Prior, bind_prior, has_classes
 
 __all__ = ["InvalidModelFileError", "load", "save"]
 
@@ -483,6 +483,11 @@ def _check_prior(prior: Any, n_components: int) -> None:
     ok = isinstance(prior, Prior) and prior.n_components == n_components
     require(ok, "prior_", "is no prior of this width")
     n_classes = getattr(prior, "n_classes", 1)
+    if isinstance(prior, Joint):
+        for part in (prior.first, prior.second):
+            # A part of a part is nothing that an estimator makes.
+            require(not isinstance(part, Joint), "prior_", "is a joint of joints")
+            _check_prior(part, getattr(part, "n_components", 0))
     few = isinstance(n_classes, numbers.Integral) and n_classes <= _MAX_CLASSES
     require(few, "prior_", f"has more than {_MAX_CLASSES} classes")
     bind_prior(prior, n_components)  # raises where a draw is not of this width
@@ -558,7 +563,7 @@ def _check_classes(estimator: Any, n: int) -> None:
 def _check_classifier(estimator: Any, autoencoder: Autoencoder) -> list[_Comparison]:
     k, n = estimator.n_components_, autoencoder.n_classes
     _check_classes(estimator, n)
-    return [_Comparison("prior", (0, k)), _Comparison("categories", (k, k + n))]
+    return [_Comparison("prior", (0, k + n)), _Comparison("categories", (k, k + n))]
 
 
 def _check_conditional(estimator: Any, autoencoder: Autoencoder) -> list[_Comparison]:

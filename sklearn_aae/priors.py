@@ -18,6 +18,7 @@ __all__ = [
     "PRIORS",
     "Categorical",
     "Empirical",
+    "Joint",
     "MixtureOfGaussians",
     "Normal",
     "Prior",
@@ -372,6 +373,39 @@ class Categorical(Prior):
                     f"Categorical: probabilities must be {self.n_classes} non-negative numbers "
                     f"with sum 1, got {self.probabilities!r}."
                 )
+
+
+class Joint(Prior):
+    """Two independent parts side by side.
+
+    A critic that compares whole codes with it makes the parts of a code independent of each other:
+    in `AdversarialAutoencoderClassifier`, the style and the class.
+
+    Parameters
+    ----------
+    first, second : object
+        Priors of the parts, bound to their widths.
+    n_components : int, default=None
+        Must equal the sum of both widths; None: set by the estimator in `fit`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_aae.priors import Categorical, Joint, Normal
+    >>> prior = Joint(Normal(n_components=2), Categorical(3, n_components=3))
+    >>> prior.sample(4, torch.Generator().manual_seed(0)).shape
+    torch.Size([4, 5])
+    """
+
+    def __init__(self, first: Any, second: Any, n_components: int | None = None) -> None:
+        self.first = first
+        self.second = second
+        self.n_components = n_components
+
+    def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
+        """Draw codes, tensor (n_samples, n_components)."""
+        parts = [draw(part, n_samples, generator) for part in (self.first, self.second)]
+        return torch.cat(parts, dim=1)
 
 
 class Empirical(Prior):

@@ -267,8 +267,8 @@ def test_own_networks(cls, data):
         AdversarialAutoencoderClusterer: {"encoder": (4, 5), "decoder": (2, 4)},
         ConditionalAdversarialAutoencoder: {"encoder": (4, 2), "decoder": (5, 4)},
     }[cls]
-    # The discriminator of styles; the conditional one is told the class.
-    n_seen = 5 if cls is ConditionalAdversarialAutoencoder else 2
+    # The discriminator of styles; where these have to be free of the class, it is told it.
+    n_seen = 2 if cls is AdversarialAutoencoderClusterer else 5
     assert widths == {**expected, "discriminator": (n_seen, 1)}
 
 

@@ -232,7 +232,7 @@ def test_the_class_is_steadier_near_a_row_with_the_virtual_adversarial_term():
     rng = np.random.default_rng(0)
     change = {}
     for weight in (0, 10):
-        model = make(virtual_adversarial_weight=weight, max_iter=20).fit(X, FEW)
+        model = make(virtual_adversarial_weight=weight, max_iter=60).fit(X, FEW)
         moved = X + 0.1 * X.std() * rng.normal(size=X.shape)
         change[weight] = np.abs(model.predict_proba(moved) - model.predict_proba(X)).mean()
     assert change[10] < change[0]
@@ -360,3 +360,15 @@ def test_reads_labels_as_scikit_learns_semi_supervised_classifiers_do():
         assert model.score(X, Y) > 0.95
     both = SelfTrainingClassifier(make(max_iter=5), max_iter=1).fit(X, FEW)
     assert both.predict(X).shape == (90,)
+
+
+def test_samples_are_of_the_class_asked_for():
+    # With room for the class in the style, nothing but the critic that sees both keeps it out.
+    digits, y = load_digits(return_X_y=True)
+    model = AdversarialAutoencoderClassifier(n_components=8, max_iter=100, random_state=0)
+    model.fit(digits, np.where(np.arange(len(y)) % 10, -1, y))
+    asked = np.arange(300) % 10
+    judge = LogisticRegression(max_iter=1000).fit(digits / 16, y)
+    assert (
+        judge.predict(model.sample(300, y=asked, random_state=0)[0] / 16) == asked
+    ).mean() > 0.85

@@ -39,7 +39,9 @@ def linear_net(weight, bias=None):
         encoder.weight.copy_(weight)
         encoder.bias.copy_(torch.zeros(len(weight)) if bias is None else bias)
     autoencoder = CategoricalAutoencoder(encoder, nn.Identity(), 1, n_classes=len(weight))
-    return SimpleNamespace(module_=autoencoder, generator_=seeded(5), corrupted=lambda x, n_rows: x)
+    return SimpleNamespace(
+        module_=autoencoder, progress_=1.0, generator_=seeded(5), corrupted=lambda x, n_rows: x
+    )
 
 
 def batch_of(net, x, n_corrupted=0, **targets):
@@ -241,3 +243,11 @@ def test_heads_that_coincide_have_a_finite_gradient():
     value.backward()
     assert torch.isfinite(net.module_.heads.grad).all()
     assert np.isfinite(value.item())
+
+
+def test_the_virtual_adversarial_term_waits_for_the_classes():
+    net = linear_net(WEIGHT)
+    term = VirtualAdversarial(1.0, 0.2)
+    assert term(net, batch_of(net, ROWS)) > 0
+    net.progress_ = 0.29
+    assert term(net, batch_of(net, ROWS)) == 0

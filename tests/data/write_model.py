@@ -38,9 +38,10 @@ def models(X, y):
     with_unlabelled = {**common, "discriminator": MultilayerPerceptron(6, 1, (8,))}
     ring = MixtureOfGaussians(n_classes=3)
     few = np.where(np.arange(len(y)) % 2, y, -1)
+    classifier = AdversarialAutoencoderClassifier(**(plain | with_classes))
     return {
         "iris": (AdversarialAutoencoder(prior=ring, **with_unlabelled).fit(X, y), SCORES),
-        "iris-classifier": (AdversarialAutoencoderClassifier(**plain).fit(X, few), CATEGORIES),
+        "iris-classifier": (classifier.fit(X, few), CATEGORIES),
         "iris-clusterer": (AdversarialAutoencoderClusterer(3, **plain).fit(X), CATEGORIES),
         "iris-conditional": (
             ConditionalAdversarialAutoencoder(**with_classes).fit(X, NAMES[y]),
