@@ -8,7 +8,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Exact versions that are tested; with an open range pip would fetch CUDA builds of torch.
 INSTALL := $(PIP) install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint typecheck pytest coverage test-oldest docs clean
+.PHONY: demo test lint typecheck pytest coverage test-oldest docs fuzz clean
+
+# How long `make fuzz` looks for broken promises, and from which seed; without one it draws one.
+FUZZ_MINUTES ?= 30
+FUZZ_SEED ?=
 
 demo: $(VENV)/.demo-installed
 	$(BIN)/python docs/examples/plot_quickstart.py
@@ -47,6 +51,9 @@ docs: $(VENV)/.docs-installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --nitpicky --fail-on-warning --keep-going \
 		-b html docs docs/_build/html
 	$(BIN)/python docs/check_links.py docs/_build/html
+
+fuzz: $(VENV)/.dev-installed
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz.py --minutes $(FUZZ_MINUTES) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
 $(VENV)/bin/python:
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or later is needed: make PYTHON=/path/to/python3.11')"

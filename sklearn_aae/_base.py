@@ -54,7 +54,17 @@ from sklearn_aae.callbacks import (
 from sklearn_aae.modules import ACTIVATIONS, Autoencoder
 from sklearn_aae.priors import PRIORS, bind_prior, draw
 
-__all__ = ["BaseAdversarialAutoencoder", "check_n_samples", "local_random_state"]
+__all__ = [
+    "NON_NEGATIVE",
+    "POSITIVE",
+    "BaseAdversarialAutoencoder",
+    "check_n_samples",
+    "local_random_state",
+]
+
+# What enters the training has to be a number in float32, also when it is doubled.
+NON_NEGATIVE = Interval(numbers.Real, 0, 1e38, closed="both")
+POSITIVE = Interval(numbers.Real, 0, 1e38, closed="right")
 
 _VERSION = version("sklearn-aae")
 
@@ -63,6 +73,8 @@ _VERSION = version("sklearn-aae")
 _MIN_ROWS_TO_HOLD_OUT = 20
 # And more than these measure nothing better.
 _MAX_ROWS_TO_HOLD_OUT = 10_000
+# Rows that tell whether a training ended in weights of any use.
+_N_RECONSTRUCTED = 100
 
 
 class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -87,15 +99,15 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         "posterior": [StrOptions({"deterministic", "gaussian", "implicit"})],
         "prior": [StrOptions(set(PRIORS)), HasMethods("sample")],
         "likelihood": [StrOptions(set(LIKELIHOODS))],
-        "adversarial_weight": [Interval(numbers.Real, 0, None, closed="left")],
+        "adversarial_weight": [NON_NEGATIVE],
         "adversarial_loss": [StrOptions(set(ADVERSARIAL_LOSSES))],
-        "gradient_penalty": [Interval(numbers.Real, 0, None, closed="left")],
-        "instance_noise": [Interval(numbers.Real, 0, None, closed="left")],
-        "noise": [Interval(numbers.Real, 0, None, closed="left")],
+        "gradient_penalty": [NON_NEGATIVE],
+        "instance_noise": [NON_NEGATIVE],
+        "noise": [NON_NEGATIVE],
         "standardize": ["boolean"],
-        "lr": [Interval(numbers.Real, 0, None, closed="neither")],
-        "discriminator_lr": [None, Interval(numbers.Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(numbers.Real, 0, None, closed="left")],
+        "lr": [POSITIVE],
+        "discriminator_lr": [None, POSITIVE],
+        "weight_decay": [NON_NEGATIVE],
         "optimizer": [callable],
         "batch_size": [StrOptions({"auto"}), Interval(numbers.Integral, 1, None, closed="left")],
         "max_iter": [StrOptions({"auto"}), Interval(numbers.Integral, 1, None, closed="left")],
@@ -206,6 +218,8 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
                         "sample_weight: all weights are zero, so that no row would count. Leave it "
                         "out, or give some rows a positive weight."
                     )
+                # Only ratios count; a power of two is exact, and no sum of them overflows.
+                sample_weight = np.ldexp(sample_weight, -np.frexp(sample_weight.max())[1])
             device = resolve_device(self.device)
             random_state = local_random_state(self.random_state)
             # Drawn also where no network is built: a warm start then holds the same rows out.
@@ -215,11 +229,12 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
                 X_val = validate_data(self, X_val, dtype=[np.float64, np.float32], reset=False)
                 self._check_domain("X_val", X_val)
             if not continued:
-                self._scale_columns(X, sample_weight)
+                varies = self._scale_columns(X, sample_weight)
                 self._bind_prior(X)
             labels = self._encode_labels(y, X, sample_weight, continued)
             if not continued:
-                self._build(X, sample_weight, device, seed, labels)
+                unit = self._null_deviance(X, sample_weight) if varies else 1.0
+                self._build(X, unit, device, seed, labels)
             else:
                 # A failure must leave the networks as they were, so a copy of them is trained.
                 self.net_ = copy.deepcopy(self.net_)
@@ -251,6 +266,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
 
             told = {"X": X, "y": y, "metadata": {}}
             self._train(X, targets, training, watched, held_out_labels, n_epochs, told, snapshot)
+            self._check_reconstructions(X, labels)
             complete(self, random_state)
             self._diagnose(X)
             if not self.net_.interrupted_:
@@ -308,13 +324,15 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
     ) -> None:
         """What an estimator learns once the networks are trained, on rows `training` of X."""
 
-    def _scale_columns(self, X: np.ndarray, sample_weight: np.ndarray | None) -> None:
+    def _scale_columns(self, X: np.ndarray, sample_weight: np.ndarray | None) -> bool:
+        """Learn the scaling; whether any column varies by more than rounding."""
         columns = column_scaling(X, sample_weight)
         center, scale, knee = columns.mean, columns.scale, KNEE
         if not self.standardize:
             center, scale, knee = np.zeros_like(center), np.ones_like(scale), math.inf
         self._center, self._scale, self._knee, self._dtype = center, scale, knee, X.dtype
         self._likelihood = make_likelihood(self.likelihood, center, scale, columns.mean, knee)
+        return not columns.constant.all()
 
     def _standardized_range(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         lowest, highest = X.min(axis=0).astype(float), X.max(axis=0).astype(float)
@@ -339,7 +357,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
     def _build(
         self,
         X: np.ndarray,
-        sample_weight: np.ndarray | None,
+        null_deviance: float,
         device: torch.device,
         seed: int,
         labels: np.ndarray | None,
@@ -369,7 +387,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             likelihood,
             game=AdversarialTraining(critics),
             discriminators=discriminators,
-            null_deviance=self._null_deviance(X, sample_weight),
+            null_deviance=null_deviance,
             noise=float(self.noise),
             lr=float(self.lr),
             discriminator_lr=self._discriminator_lr(),
@@ -515,12 +533,29 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             (name, c) for name, c in net.callbacks_ if not isinstance(c, ScikitLearnCallbacks)
         ]
 
-    def _report_divergence(self, guard: LastGoodWeights) -> None:
+    def _advice_on_divergence(self) -> str:
         net = self.net_
         advice = f"Lower lr (now {net.lr:g}) or discriminator_lr (now {net.discriminator_lr:g}), "
         if not self.standardize:
             advice += "set standardize=True, "
-        advice += "or look for extreme values in X."
+        return advice + "or look for extreme values in X."
+
+    def _check_reconstructions(self, X: np.ndarray, labels: np.ndarray | None) -> None:
+        """Refuse weights that are finite and useless: what the last step does is in no loss."""
+        step = max(1, len(X) // _N_RECONSTRUCTED)
+        x = self._standardized(X[::step]).to(self.net_.device)
+        y = None if labels is None else torch.as_tensor(labels[::step], device=x.device)
+        autoencoder = self._autoencoder(X.dtype)
+        with torch.inference_mode():
+            decoded = self._mean(autoencoder.decode(autoencoder.encode(x), y))
+        if not bool(torch.isfinite(decoded).all()):
+            raise ValueError(
+                "Reconstructions of rows of X are infinite after the last epoch: the training "
+                f"diverged. {self._advice_on_divergence()}"
+            )
+
+    def _report_divergence(self, guard: LastGoodWeights) -> None:
+        net, advice = self.net_, self._advice_on_divergence()
         if guard.restored_epoch_ is None:
             raise ValueError(f"{net.diverged_}: the training diverged. {advice}")
         best = max(

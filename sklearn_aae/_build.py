@@ -110,6 +110,14 @@ def resolve_device(device: str | torch.device) -> torch.device:
             f"device={device!r} asks for a GPU, but torch.cuda.is_available() is False on this "
             'machine. Use device="auto" or "cpu", or install a CUDA build of torch.'
         )
+    try:
+        # What training needs there; torch has a kind of error for each kind of device.
+        torch.randn(1, generator=torch.Generator(resolved), device=resolved)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(
+            f"device={device!r} cannot be used by this build of torch on this machine: {error}. "
+            'Use device="auto" or "cpu".'
+        ) from error
     return resolved
 
 
@@ -236,7 +244,13 @@ def make_network(
         return build(n_in, n_out)
     if isinstance(value, nn.Module):
         return copy.deepcopy(value).float()
-    network = copy.deepcopy(value(n_in, n_out))  # the callable may keep what it returns
+    try:
+        network = copy.deepcopy(value(n_in, n_out))  # the callable may keep what it returns
+    except Exception as error:  # a user's callable may raise anything
+        raise ValueError(
+            f"{name}={value!r} failed when called as {name}({n_in}, {n_out}), which are "
+            f"in_features and out_features: {error}"
+        ) from error
     if not isinstance(network, nn.Module):
         raise TypeError(
             f"{name}={value!r} must return a torch.nn.Module when called as {name}(in_features="

@@ -131,11 +131,23 @@ def _naming_directory(directory: Path) -> Iterator[None]:
 
 
 def split_checkpoints(callbacks: Sequence[Any] | None) -> tuple[list[Any], list[Checkpoint]]:
-    """A user's callbacks, some of them pairs of name and callback: the others, the checkpoints."""
+    """A user's callbacks, some of them pairs of name and callback: the others, the checkpoints.
+
+    Raises
+    ------
+    TypeError
+        If one is no callback of skorch.
+    """
     others: list[Any] = []
     checkpoints: list[Checkpoint] = []
     for entry in callbacks or ():
-        callback = entry[1] if isinstance(entry, tuple) else entry
+        callback = entry[1] if isinstance(entry, tuple) and len(entry) == 2 else entry
+        cls = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(cls, Callback):
+            raise TypeError(
+                "callbacks must be a list of callbacks of skorch, or pairs of name and callback, "
+                f"got {entry!r} in it. Callbacks of scikit-learn are passed to set_callbacks."
+            )
         if isinstance(callback, Checkpoint):
             checkpoints.append(callback)
         else:

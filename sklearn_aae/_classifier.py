@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -12,10 +11,14 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from sklearn_aae._base import BaseAdversarialAutoencoder, local_random_state
+from sklearn_aae._base import (
+    NON_NEGATIVE,
+    POSITIVE,
+    BaseAdversarialAutoencoder,
+    local_random_state,
+)
 from sklearn_aae._compat import (
     CallbackSupportMixin,
-    Interval,
     StrOptions,
     _fit_context,
     output_frame,
@@ -132,10 +135,10 @@ class AdversarialAutoencoderClassifier(
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseAdversarialAutoencoder._parameter_constraints,
         "class_prior": [StrOptions({"auto", "uniform", "empirical"}), "array-like"],
-        "category_weight": [Interval(numbers.Real, 0, None, closed="left")],
-        "classification_weight": [Interval(numbers.Real, 0, None, closed="neither")],
-        "virtual_adversarial_weight": [Interval(numbers.Real, 0, None, closed="left")],
-        "virtual_adversarial_radius": [Interval(numbers.Real, 0, None, closed="neither")],
+        "category_weight": [NON_NEGATIVE],
+        "classification_weight": [POSITIVE],
+        "virtual_adversarial_weight": [NON_NEGATIVE],
+        "virtual_adversarial_radius": [POSITIVE],
     }
 
     def __init__(

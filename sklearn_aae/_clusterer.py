@@ -13,7 +13,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from sklearn_aae._base import BaseAdversarialAutoencoder, local_random_state
+from sklearn_aae._base import (
+    NON_NEGATIVE,
+    POSITIVE,
+    BaseAdversarialAutoencoder,
+    local_random_state,
+)
 from sklearn_aae._compat import CallbackSupportMixin, Interval, _fit_context, output_frame
 from sklearn_aae._critics import Critic
 from sklearn_aae._docs import document_shared_parameters
@@ -122,11 +127,11 @@ class AdversarialAutoencoderClusterer(
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseAdversarialAutoencoder._parameter_constraints,
         "n_clusters": [Interval(numbers.Integral, 1, None, closed="left")],
-        "category_weight": [Interval(numbers.Real, 0, None, closed="neither")],
-        "virtual_adversarial_weight": [Interval(numbers.Real, 0, None, closed="left")],
-        "virtual_adversarial_radius": [Interval(numbers.Real, 0, None, closed="neither")],
-        "separation_weight": [Interval(numbers.Real, 0, None, closed="left")],
-        "separation_distance": [Interval(numbers.Real, 0, None, closed="neither")],
+        "category_weight": [POSITIVE],
+        "virtual_adversarial_weight": [NON_NEGATIVE],
+        "virtual_adversarial_radius": [POSITIVE],
+        "separation_weight": [NON_NEGATIVE],
+        "separation_distance": [POSITIVE],
     }
 
     def __init__(

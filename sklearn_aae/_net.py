@@ -279,11 +279,24 @@ class AdversarialNet(NeuralNet):
         self, module: nn.Module, lr: float, **preferred: Any
     ) -> torch.optim.Optimizer:
         parameters = [p for p in module.parameters() if p.requires_grad]
-        known = inspect.signature(self.optimizer).parameters
+        known = _parameters_of(self.optimizer)
         if "fused" in known and all(p.is_floating_point() for p in parameters):
             preferred["fused"] = True
         options = {name: value for name, value in preferred.items() if name in known}
-        return self.optimizer(parameters, lr=lr, **options, **self.optimizer_options)
+        options.update(self.optimizer_options)
+        try:
+            optimizer = self.optimizer(parameters, lr=lr, **options)
+            # One step on weights of its own: some want a closure, or gradients of another kind.
+            weight = nn.Parameter(torch.zeros(2, 2, device=self.device))
+            weight.grad = torch.zeros_like(weight)
+            self.optimizer([weight], lr=lr, **options).step()
+        except Exception as error:  # a class from elsewhere may raise anything
+            raise ValueError(
+                f"optimizer={self.optimizer!r} cannot train the networks: {error}. Use a class of "
+                "torch.optim that takes all parameters of a network and steps without a closure, "
+                "such as torch.optim.Adam."
+            ) from error
+        return optimizer
 
     def scale_learning_rates(self, factor: float) -> None:
         """Set all learning rates to a multiple of their initial values."""
@@ -472,6 +485,13 @@ class AdversarialNet(NeuralNet):
             self.initialize_optimizer()
         for name in ("optimizer_", "discriminator_optimizer_"):
             getattr(self, name).load_state_dict(_to_tensors(frozen[name]))
+
+
+def _parameters_of(function: Any) -> Any:
+    try:
+        return inspect.signature(function).parameters
+    except ValueError:  # written in C
+        return {}
 
 
 def _as_floats(batches: list[dict[str, Any]]) -> None:

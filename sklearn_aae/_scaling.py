@@ -46,19 +46,24 @@ def value_range(X: np.ndarray) -> tuple[float, float]:
 
 
 class ColumnScaling(NamedTuple):
-    """What the columns of a training set are scaled by, arrays (n_features,) in float64."""
+    """What the columns of a training set are scaled by, arrays (n_features,) in float64.
+
+    `constant` tells, as bools, which columns are constant up to rounding.
+    """
 
     mean: np.ndarray
     scale: np.ndarray
     lowest: np.ndarray
     highest: np.ndarray
+    constant: np.ndarray
 
 
 def column_scaling(X: np.ndarray, sample_weight: np.ndarray | None) -> ColumnScaling:
     """Mean, scale and range of each column.
 
     The scale is the standard deviation, or half of the largest distance from the mean where most
-    columns share a range. It is 1 where a column is constant up to rounding.
+    columns share a range. It is 1 where a column is constant up to rounding, or that rounding where
+    it is more than 1.
 
     Parameters
     ----------
@@ -87,20 +92,23 @@ def column_scaling(X: np.ndarray, sample_weight: np.ndarray | None) -> ColumnSca
             )
         np.minimum(lowest, chunk.min(axis=0), out=lowest)
         np.maximum(highest, chunk.max(axis=0), out=highest)
-    center, scale = scaler.mean_, scaler.scale_
-    if not (np.isfinite(center).all() and np.isfinite(scaler.var_).all()):
+    # Weights make the variance of a constant column negative by rounding.
+    center, scale, variance = scaler.mean_, scaler.scale_, scaler.var_.clip(min=0)
+    if not (np.isfinite(center).all() and np.isfinite(variance).all()):
         raise ValueError(
             "X: the variance of a column overflows float64; the largest absolute value is "
             f"{max(-lowest.min(), highest.max()):g}. Divide X by a constant."
         )
-    constant = scaler.var_ == 0
+    constant = variance == 0
     # StandardScaler gives columns that are constant up to rounding the scale 1.
-    constant |= (scale == 1) & (np.sqrt(scaler.var_) != 1)
+    constant |= (scale == 1) & (np.sqrt(variance) != 1)
+    # The mean of equal values may differ from them by rounding.
+    center = np.where(lowest == highest, lowest, center)
     deviation = np.maximum(highest - center, center - lowest)
-    unit = np.where(constant, 1.0, scale)
-    shared = _share_a_range(center, scaler.var_, lowest, highest, constant)
+    unit = np.where(constant, np.maximum(1.0, deviation), scale)
+    shared = _share_a_range(center, variance, lowest, highest, constant)
     scale = np.maximum(unit, deviation / _SHARED_RANGE) if shared else unit
-    return ColumnScaling(center, scale, lowest, highest)
+    return ColumnScaling(center, scale, lowest, highest, constant)
 
 
 def _share_a_range(

@@ -276,7 +276,8 @@ class PriorMatch(Callback):
         directions = torch.randn((codes.shape[1], self.n_directions), generator=generator)
         directions = directions / directions.norm(dim=0)
         reference = draw(self.prior, len(codes), generator)
-        unit = reference.square().mean().sqrt().item()
+        # A prior whose draws are all zero has no unit of its own.
+        unit = reference.square().mean().sqrt().item() or 1.0
         if len(codes) not in self._null:
             self._null[len(codes)] = null_distances(self.prior, len(codes), directions, generator)
         null = self._null[len(codes)] / unit

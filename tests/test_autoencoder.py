@@ -285,6 +285,18 @@ def test_odd_columns_are_fine():
     assert model.predict(X)[0] == -1
 
 
+@pytest.mark.parametrize("value", [0.1, 1e12, -3e30])
+def test_where_nothing_varies_the_loss_has_the_unit_one(value):
+    # A mean that differs from equal values by rounding must not become the unit.
+    X = np.full((22, 3), value)
+    X[0, 0] = np.nextafter(value, 0)
+    weight = np.random.default_rng(0).random(22)
+    model = AdversarialAutoencoder(hidden_layer_sizes=(4,), max_iter=1, random_state=0)
+    model.fit(X, sample_weight=weight)
+    assert model.net_.null_deviance == 1
+    assert model.history_["reconstruction_loss"][0] < 10
+
+
 def test_without_standardize_the_networks_see_raw_values(X):
     model = AdversarialAutoencoder(max_iter=2, standardize=False, random_state=0).fit(X)
     x = torch.tensor(X[:5])
@@ -691,3 +703,12 @@ def test_a_callback_that_raises_leaves_the_estimator_unfitted(X):
         model.fit(X)
     with pytest.raises(NotFittedError):
         model.predict(X)
+
+
+@pytest.mark.parametrize("factor", [2.0**1020, 2.0**-1070])
+def test_the_unit_of_weights_does_not_matter(X, factor):
+    # Powers of two, of which the first makes sums overflow and the second squares vanish.
+    weight = np.random.default_rng(0).integers(0, 4, size=len(X)).astype(float)
+    model = AdversarialAutoencoder(max_iter=1, hidden_layer_sizes=(4,), random_state=0)
+    expected = model.fit(X, sample_weight=weight).score_samples(X)
+    assert_array_equal(model.fit(X, sample_weight=factor * weight).score_samples(X), expected)

@@ -9,7 +9,7 @@ import torch
 
 from sklearn_aae._net import TrainingStopped
 from sklearn_aae.callbacks import EarlyStopping, LearningRateDecay, PriorMatch, Progress
-from sklearn_aae.priors import Normal
+from sklearn_aae.priors import Empirical, Normal
 
 
 class FakeNet:
@@ -83,6 +83,14 @@ def test_the_distance_has_no_units(scale):
     codes = torch.randn((500, 2), generator=torch.Generator().manual_seed(5))
     reference = PriorMatch(Normal(n_components=2)).measure(2 * codes)
     assert monitor.measure(2 * scale * codes) == pytest.approx(reference, rel=1e-4)
+
+
+def test_distance_from_a_prior_of_zeros_only_is_in_absolute_units():
+    monitor = PriorMatch(Empirical(np.zeros((1, 2)), n_components=2))
+    assert monitor.measure(torch.zeros(10, 2)) == 0
+    near, far = monitor.measure(torch.ones(10, 2)), monitor.measure(2 * torch.ones(10, 2))
+    assert far == pytest.approx(2 * near)
+    assert monitor.null_ == 0
 
 
 def test_decay_starts_in_the_second_half_and_falls_to_a_hundredth():

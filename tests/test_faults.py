@@ -131,6 +131,21 @@ def test_in_the_first_epoch_nothing_is_to_be_saved(X):
         model.transform(X)
 
 
+def test_finite_weights_with_infinite_reconstructions_are_a_divergence(X):
+    # The loss of the only step is that of the initial weights.
+    model = AdversarialAutoencoder(
+        optimizer=torch.optim.SGD,
+        lr=1e30,
+        adversarial_weight=0,
+        max_iter=1,
+        batch_size=len(X),
+        random_state=0,
+    )
+    with pytest.raises(ValueError, match=r"Reconstructions .* Lower lr \(now 1e\+30\)"):
+        model.fit(X)
+    assert set(vars(model)) == set(model.get_params(deep=False))
+
+
 def test_a_warm_start_that_diverges_at_once_keeps_the_last_fit(X):
     _, model = spoiled(10, warm_start=True)
     codes, history = model.fit(X).transform(X), model.history_

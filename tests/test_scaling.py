@@ -64,9 +64,28 @@ def test_small_variation_on_a_small_mean_is_variation():
     assert_allclose(column_scaling(X, None)[1], X.std(axis=0), rtol=1e-12)
 
 
+def test_the_centre_of_a_constant_column_is_its_value_whatever_the_weights():
+    weight = np.random.default_rng(0).random(60)
+    for value in (0.1, 3e30, -7e-20):
+        columns = column_scaling(np.full((60, 1), value), weight)
+        assert columns.mean == value
+        assert columns.scale == 1
+        assert columns.constant
+
+
+def test_a_variance_that_rounding_made_negative_is_none():
+    # Weighted sums of equal values, 1e5 times as large as those of one that differs.
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        X = np.full((11, 1), 10 ** rng.uniform(0, 3))
+        columns = column_scaling(X, rng.random(11))  # warnings are errors
+        assert columns.constant
+        assert columns.scale == 1
+
+
 def test_a_column_of_unit_variance_is_not_taken_for_a_constant_one():
     X = np.array([[1.0], [-1.0]])
-    assert_allclose(column_scaling(X, None), [[0], [1], [-1], [1]])
+    assert_allclose(column_scaling(X, None), [[0], [1], [-1], [1], [False]])
     X = np.zeros((72, 1))
     X[:2] = [[6], [-6]]
     assert X.std() == 1
@@ -111,7 +130,7 @@ def test_rows_of_weight_zero_do_not_count():
 def test_single_precision_is_worked_on_in_double():
     X = (normal_data() + 1e4).astype(np.float32)
     scaling = column_scaling(X, None)
-    assert all(array.dtype == np.float64 for array in scaling)
+    assert all(array.dtype == np.float64 for array in scaling if array is not scaling.constant)
     assert_array_equal(scaling, column_scaling(X.astype(np.float64), None))
 
 
