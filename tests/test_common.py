@@ -29,7 +29,7 @@ ESTIMATORS = [
     AdversarialAutoencoderClassifier(max_iter=5),
     # Enough steps to leave no check with all rows in one cluster, which it warns of.
     AdversarialAutoencoderClusterer(
-        n_clusters=3, max_iter=30, lr=5e-3, virtual_adversarial_weight=0
+        n_clusters=3, max_iter=100, lr=5e-3, virtual_adversarial_weight=0
     ),
     ConditionalAdversarialAutoencoder(max_iter=5),
     AdversarialAutoencoder(),
