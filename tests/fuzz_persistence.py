@@ -105,7 +105,7 @@ def small_models(X):
         ),
         fitted(prior=Empirical(source), random_state=np.random.RandomState(0)),
         fitted(image_shape=(1, 2, 2), likelihood="laplace", weight_decay=0.01),
-        fitted(AdversarialAutoencoderClassifier),
+        fitted(AdversarialAutoencoderClassifier, n_inputs=4),
         fitted(AdversarialAutoencoderClusterer, n_clusters=3),
         fitted(ConditionalAdversarialAutoencoder, n_inputs=4, posterior="implicit"),
     ]

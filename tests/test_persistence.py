@@ -435,7 +435,7 @@ def test_networks_that_are_missing_or_too_many_are_named(X, path, fitted):
             r"'first\.weight' is \(\(4, 4\), torch\.float32\) in the file and \(\(5",
         ),
         (nn.Linear(4, 2), "differ in name"),
-        (lambda n_in, n_out: 1 / 0, "in_features=4 and out_features=2: division by zero"),
+        (lambda n_in, n_out: 1 / 0, "out_features=2: .*division by zero"),
         (lambda n_in, n_out: 1, r"must return a torch\.nn\.Module"),
         (lambda n_in: 1, "takes 1 positional argument"),
     ],
