@@ -301,15 +301,16 @@ def check_fit(model, X, y=None, sample_weight=None, *, X_val=None, queries=None)
         warnings.simplefilter("error")
         # A model fitted on a frame expects names, and warns without them.
         warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
-        saved = check_fitted(model, rows, dtype, queries)
-    require(global_generators() == generators, "using the model changed a global generator")
-    require(described(model.get_params(deep=False)) == parameters, "using it changed a parameter")
-    if not isinstance(model.random_state, np.random.RandomState) and model.random_state is not None:
-        _, error = silent_fit(twin, X, y, sample_weight, **named)
-        require(error is None, f"a second fit failed: {error}")
-        require(weights(twin) == weights(model), "a second fit has other weights")
-        require(repr(twin.history_) == repr(model.history_), "a second fit has another history")
-        check_same_bits(answers(model, rows), answers(twin, rows), "after a second fit")
+        said, saved = check_fitted(model, rows, dtype, queries)
+        require(global_generators() == generators, "using the model changed a global generator")
+        require(described(model.get_params(deep=False)) == parameters, "using it set a parameter")
+        if not isinstance(model.random_state, (np.random.RandomState, type(None))):
+            _, error = silent_fit(twin, X, y, sample_weight, **named)
+            require(error is None, f"a second fit failed: {error}")
+            require(weights(twin) == weights(model), "a second fit has other weights")
+            same = repr(twin.history_) == repr(model.history_)
+            require(same, "a second fit has another history")
+            check_same_bits(said, answers(twin, rows), "after a second fit")
     return "fitted" + (", warned" if caught else "") + (", saved" if saved else "")
 
 
@@ -334,4 +335,4 @@ def check_fitted(model, rows, dtype, queries):
         require(model.cluster_sizes_.sum() == len(rows), "cluster_sizes_")
     check_frames(model, said, rows)
     repr(model)
-    return check_copies(model, said, rows)
+    return said, check_copies(model, said, rows)
