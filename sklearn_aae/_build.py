@@ -118,7 +118,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
             f"device={device!r} cannot be used by this build of torch on this machine: {error}. "
             'Use device="auto" or "cpu".'
         ) from error
-    return resolved
+    # There is one CPU, whatever its number: a saved model finds it again.
+    return torch.device("cpu") if resolved.type == "cpu" else resolved
 
 
 def check_component_labels(y: Any, n_samples: int, n_classes: int) -> np.ndarray:

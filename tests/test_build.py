@@ -130,6 +130,10 @@ def test_a_given_device_is_kept(device):
     assert resolve_device(device) == torch.device("cpu")
 
 
+def test_there_is_one_cpu_whatever_its_number():
+    assert resolve_device("cpu:1") == torch.device("cpu")
+
+
 @pytest.mark.parametrize("device", ["gpu", "", "cuda:x"])
 def test_an_unknown_device_is_an_error_with_the_ways_out(device):
     message = re.escape(f"device={device!r} is not a device of torch: ")
