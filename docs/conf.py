@@ -49,6 +49,8 @@ numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 numpydoc_xref_param_type = False
 default_role = "autolink"
+smartquotes = False  # "auto" is to be copied as it stands
+highlight_language = "none"  # of blocks that do not say theirs: commands and output
 
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
 myst_heading_anchors = 3

@@ -40,15 +40,7 @@ from sklearn_aae.modules import (
     EmbeddingAutoencoder,
     MultilayerPerceptron,
 )
-from sklearn_aae.priors import (
-    Categorical,
-    Empirical,
-    Joint,
-    MixtureOfGaussians,
-    Normal,
-    SwissRoll,
-    Uniform,
-)
+from sklearn_aae.priors import PRIORS, Categorical, Empirical, Joint
 
 __all__ = ["CustomNetwork", "Decoder", "Encoder", "is_stored"]
 
@@ -56,7 +48,7 @@ __all__ = ["CustomNetwork", "Decoder", "Encoder", "is_stored"]
 _OBJECTS: dict[str, type] = {
     cls.__name__: cls
     for cls in (
-        *(Normal, Uniform, MixtureOfGaussians, SwissRoll, Categorical, Empirical, Joint),
+        *(*PRIORS.values(), Categorical, Empirical, Joint),
         *LIKELIHOODS.values(),
         *(Critic, Density, CodeDensity),
     )

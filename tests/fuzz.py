@@ -35,6 +35,7 @@ from sklearn_aae import (
     ConditionalAdversarialAutoencoder,
     priors,  # noqa: F401  # for the expressions below
 )
+from sklearn_aae._critics import ADVERSARIAL_LOSSES
 from sklearn_aae.modules import ACTIVATIONS
 
 ESTIMATORS = [
@@ -216,7 +217,7 @@ ORDINARY = {
     "prior": ["normal", "uniform", Made("priors.Normal(scale=0.01)"), Made("priors.Uniform(0, 9)")],
     "likelihood": ["gaussian", "laplace"],
     "adversarial_weight": [0, 1, np.float32(0.5), 10.0],
-    "adversarial_loss": ["non_saturating", "least_squares", "hinge", "wasserstein"],
+    "adversarial_loss": list(ADVERSARIAL_LOSSES),
     "gradient_penalty": [0, 1.0],
     "instance_noise": [0.5],
     "noise": [0, 1.0],

@@ -20,6 +20,8 @@ from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from sklearn_aae import AdversarialAutoencoder, _autoencoder, priors
+from sklearn_aae._critics import ADVERSARIAL_LOSSES
+from sklearn_aae._likelihoods import LIKELIHOODS
 from sklearn_aae.priors import Normal, Uniform
 
 METHODS = ["transform", "reconstruct", "score_samples", "decision_function", "predict"]
@@ -418,7 +420,7 @@ def test_reconstruct_keeps_the_index_of_a_frame(X):
 # Training.
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian", "laplace", "bernoulli", "poisson"])
+@pytest.mark.parametrize("likelihood", sorted(LIKELIHOODS))
 def test_every_likelihood_learns(likelihood):
     rng = np.random.default_rng(0)
     rate = rng.uniform(size=(300, 1)) * np.linspace(0.2, 1, 8)
@@ -444,7 +446,7 @@ def test_every_posterior_learns_and_encodes_deterministically(X, posterior):
     assert model.transform(X).shape == (len(X), 2)
 
 
-@pytest.mark.parametrize("loss", ["non_saturating", "least_squares", "hinge", "wasserstein"])
+@pytest.mark.parametrize("loss", sorted(ADVERSARIAL_LOSSES))
 def test_every_adversarial_loss_pulls_codes_to_the_prior(X, loss):
     model = AdversarialAutoencoder(
         n_components=2, adversarial_loss=loss, adversarial_weight=1, max_iter=200, random_state=0

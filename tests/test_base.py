@@ -22,6 +22,7 @@ from sklearn_aae import (
     AdversarialAutoencoderClusterer,
     ConditionalAdversarialAutoencoder,
 )
+from sklearn_aae._compat import StrOptions
 
 CLASSES = [
     AdversarialAutoencoderClassifier,
@@ -429,6 +430,23 @@ def test_documented_defaults_are_the_defaults(cls):
     assert sorted(name for name, _ in documented) == sorted(signature)
     for name, text in documented:
         assert eval(text, {"torch": torch}) == signature[name].default, name
+
+
+@pytest.mark.parametrize("cls", [AdversarialAutoencoder, *CLASSES])
+def test_documented_choices_are_those_that_are_valid(cls):
+    parameters = inspect.getdoc(cls).split("Parameters\n")[1].split("Attributes\n")[0]
+    documented = {
+        name: set(re.findall(r'"(\w+)"', choices))
+        for name, choices in re.findall(r"^(\w+) : {(.*?)}", parameters, re.MULTILINE | re.DOTALL)
+    }
+    valid = {
+        name: set(constraint.options)
+        for name, constraints in cls._parameter_constraints.items()
+        for constraint in constraints
+        if isinstance(constraint, StrOptions)
+    }
+    # A single name, "auto", goes without braces.
+    assert documented == {name: options for name, options in valid.items() if len(options) > 1}
 
 
 @pytest.mark.parametrize("cls", CLASSES)

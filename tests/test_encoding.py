@@ -8,6 +8,7 @@ import torch
 from numpy.testing import assert_array_equal
 from torch import nn
 
+from sklearn_aae import priors
 from sklearn_aae._archive import InvalidModelFileError
 from sklearn_aae._critics import Critic
 from sklearn_aae._density import Density
@@ -22,7 +23,7 @@ from sklearn_aae.modules import (
     EmbeddingAutoencoder,
     MultilayerPerceptron,
 )
-from sklearn_aae.priors import Categorical, Empirical, Normal
+from sklearn_aae.priors import Categorical, Empirical, Joint, Normal, Prior
 
 
 def no_network(spec):
@@ -83,6 +84,7 @@ VALUES = [
     *(np.array("x"), np.array(["x", "yz", 1, None, 2.5], dtype=object), np.arange(3)),
     *(np.array([[0.1, np.nan]], dtype="f2"), np.zeros((0, 4)), np.array(True), torch.arange(3.0)),
     *(Normal(2.0), Categorical(2, probabilities=(0.25, 0.75)), Empirical(np.eye(2), 2)),
+    *(Joint(Normal(), Categorical(2), 3), *(cls() for cls in priors.PRIORS.values())),
     *(make_likelihood("poisson", *np.ones((3, 2)), knee=5.0), Critic("prior", Normal(), 0.2)),
     Critic("categories", Categorical(3), 1.0, columns=(2, 5)),
     Density(np.eye(2), 1.5, 1),
@@ -92,6 +94,12 @@ VALUES = [
 @pytest.mark.parametrize("value", VALUES, ids=lambda v: repr(v)[:30].replace("\0", "0"))
 def test_values_come_back(value):
     assert_equal(there_and_back(value), value)
+
+
+def test_every_prior_is_among_the_values():
+    public = [getattr(priors, name) for name in priors.__all__]
+    classes = {cls for cls in public if isinstance(cls, type) and issubclass(cls, Prior)}
+    assert classes - {Prior} <= {type(value) for value in VALUES}
 
 
 def test_the_order_of_elements_comes_back():

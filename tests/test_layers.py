@@ -1,6 +1,7 @@
 """Imports point down the layers, are absolute, and never go through the package root."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import sklearn_aae
 
 PACKAGE = Path(sklearn_aae.__file__).parent
+DOCS = Path(__file__).parent.parent / "docs"
 
 LAYERS = [
     {"_archive", "_compat", "_docs", "_files", "_labels", "_plotting", "_scaling"},
@@ -56,6 +58,14 @@ def test_every_module_has_a_layer():
 def test_imports_point_down(name):
     for imported in imported_modules((PACKAGE / f"{name}.py").read_text()):
         assert LEVEL[imported] < LEVEL[name], f"{name} imports {imported}"
+
+
+def test_the_design_page_has_these_layers():
+    rows = re.findall(r"^\| (\d+) \| (.+?) \|", (DOCS / "design.md").read_text(), re.MULTILINE)
+    written = {int(level): set(re.findall(r"`(\w+)`", modules)) for level, modules in rows}
+    assert written == dict(enumerate(LAYERS))
+    figure = re.findall(r"<text[^>]*>([^<]*)</text>", (DOCS / "images/layers.svg").read_text())
+    assert [set(text.split()) for text in figure[: len(LAYERS)]] == LAYERS[::-1]
 
 
 def test_the_import_test_sees_an_import_that_points_up():

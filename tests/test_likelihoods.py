@@ -319,5 +319,4 @@ def test_pickle_holds_arrays_and_no_tensors():
 
 def test_names_are_those_of_the_classes():
     assert {name: cls.name for name, cls in LIKELIHOODS.items()} == {n: n for n in NAMES}
-    assert NAMES == ["bernoulli", "gaussian", "laplace", "poisson"]
     assert isinstance(make_likelihood("bernoulli", [0], [1], [0.5]), Bernoulli)

@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 
+from sklearn_aae import priors
 from sklearn_aae.priors import (
     PRIORS,
     Categorical,
@@ -20,6 +21,7 @@ from sklearn_aae.priors import (
     Joint,
     MixtureOfGaussians,
     Normal,
+    Prior,
     SwissRoll,
     Uniform,
     bind_prior,
@@ -43,6 +45,8 @@ ALL = [
     Empirical(KernelDensity(bandwidth=0.5).fit(ROWS), n_components=2),
 ]
 
+CLASSES = [cls for cls in map(vars(priors).get, priors.__all__) if isinstance(cls, type)]
+
 with_all_priors = pytest.mark.parametrize("prior", ALL, ids=lambda p: type(p).__name__)
 
 
@@ -51,6 +55,10 @@ def seeded(seed=0):
 
 
 # Every prior ----------------------------------------------------------------------------------
+
+
+def test_every_prior_is_tried():
+    assert {type(prior) for prior in ALL} == set(CLASSES) - {Prior}
 
 
 @with_all_priors
@@ -459,7 +467,7 @@ def test_draw_passes_the_labels_on():
 @pytest.mark.parametrize(
     ("prior", "n_components", "message"),
     [
-        ("gauss", 2, "prior='gauss' is unknown. Valid names: ['mixture_of_gaussians', 'normal', "),
+        ("gauss", 2, f"prior='gauss' is unknown. Valid names: {sorted(PRIORS)}; or pass"),
         (Normal(scale=0), 2, "Normal: scale must be a positive number, got 0."),
         (Normal(scale=math.nan), 2, "Normal: scale must be a positive number, got nan."),
         (Normal(scale=math.inf), 2, "Normal: scale must be a positive number, got inf."),

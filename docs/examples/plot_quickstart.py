@@ -86,7 +86,6 @@ search = GridSearchCV(
     AdversarialAutoencoder(random_state=0),
     {"n_components": [2, 4, 8], "max_iter": [10, 40]},
     cv=2,
-    n_jobs=2,
 ).fit(X_train)
 print("(d) grid search: mean held-out score, in nats")
 print("    n_components  max_iter    score")
