@@ -46,7 +46,7 @@ for row in range(2):
         f"{results['param_n_components'][row]:12}  {results['mean_test_auroc'][row]:5.3f}"
         f"  {results['mean_test_precision'][row]:17.3f}"
     )
-assert search.best_score_ > 0.8
+assert search.best_score_ > 0.95
 
 # %%
 # Without labels: the mean held-out log density, which is the default score.
@@ -56,5 +56,7 @@ unsupervised = GridSearchCV(
     grid,
     cv=StratifiedKFold(3, shuffle=True, random_state=0),
 ).fit(X, y)
-print("best without labels:", unsupervised.best_params_)
-assert unsupervised.best_score_ == max(unsupervised.cv_results_["mean_test_score"])
+chosen = search.cv_results_["mean_test_auroc"][unsupervised.best_index_]  # the grid is the same
+print(f"Without labels n_components={unsupervised.best_params_['n_components']} is chosen, with an")
+print(f"AUROC of {chosen:.3f}; the best with labels has {search.best_score_:.3f}.")
+assert chosen > search.best_score_ - 0.02

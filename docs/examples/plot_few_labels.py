@@ -54,4 +54,4 @@ plt.show()
 ours, spreading, linear = accuracy.values()
 print(f"With ten labels for each class, {ours:.1%} of test images are recognised; the logistic")
 print(f"regression on the same labels recognises {linear:.1%}, LabelSpreading {spreading:.1%}.")
-assert ours > linear
+assert ours > max(0.95, spreading, linear)

@@ -41,4 +41,4 @@ codes = torch.from_numpy(model.transform(X_test))
 ellipse = model.prior_.component_log_prob(codes).argmax(dim=1).numpy()
 share = (ellipse == y_test).mean()
 print(f"{share:.0%} of test images are coded nearest to the ellipse of their digit (chance: 10%).")
-assert share > 0.7
+assert share > 0.85

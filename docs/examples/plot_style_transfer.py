@@ -58,6 +58,6 @@ reader = LogisticRegression(max_iter=1000).fit(model.transform(X_train), y_train
 read = reader.score(model.transform(X_test), y_test)
 print(f"{recognised['translated images']:.0%} of translated images are recognised as their new")
 print(f"class, and the class can be read from {read:.0%} of styles (chance: 10%).")
-assert recognised["samples"] > 0.9
-assert recognised["translated images"] > 0.9
-assert read < 0.35
+assert recognised["samples"] > 0.95
+assert recognised["translated images"] > 0.95
+assert read < 0.25
