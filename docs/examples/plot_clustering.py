@@ -46,8 +46,8 @@ for name, labels in {"ours": model.labels_, "k-means": kmeans.labels_}.items():
     error[name] = clustering_error(y, labels, rule="majority")
     agreement[name] = adjusted_rand_score(y, labels)
 n_used = (model.cluster_sizes_ > 0).sum()
-print(f"{n_used} of 20 clusters are used, wrong for {error['ours']:.0%} of images; those of")
-print(f"k-means for {error['k-means']:.0%}. Adjusted Rand index {agreement['ours']:.2f}, of k-means")
-print(f"{agreement['k-means']:.2f}: it splits digits into more pieces.")
+print(f"{n_used} of 20 clusters are used, and {error['ours']:.0%} of images are wrong. k-means has")
+print(f"{error['k-means']:.0%}, but splits digits into more pieces: an adjusted Rand index of")
+print(f"{agreement['k-means']:.2f}, where ours is {agreement['ours']:.2f}.")
 assert error["ours"] < 0.15
 assert agreement["ours"] > agreement["k-means"]
