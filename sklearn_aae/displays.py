@@ -265,6 +265,17 @@ class PriorContours(NamedTuple):
         Increasing densities.
     masses : ndarray of shape (n_levels,)
         Share of the prior where the density is at least that.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_aae import AdversarialAutoencoder
+    >>> from sklearn_aae.displays import LatentSpaceDisplay
+    >>> X = load_iris().data
+    >>> model = AdversarialAutoencoder(n_components=2, max_iter=3, random_state=0).fit(X)
+    >>> contours = LatentSpaceDisplay.from_estimator(model, X).prior_contours
+    >>> contours.masses.tolist()
+    [0.99, 0.9, 0.5]
     """
 
     x: np.ndarray
@@ -1409,6 +1420,17 @@ class ExplainedRows(NamedTuple):
         The rows.
     feature_scores : ndarray of shape (n_rows, n_features)
         What each column adds to their outlyingness, non-negative.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_aae import AdversarialAutoencoder
+    >>> from sklearn_aae.displays import OutlierScoreDisplay
+    >>> X = load_iris().data
+    >>> model = AdversarialAutoencoder(max_iter=3, random_state=0).fit(X)
+    >>> rows = OutlierScoreDisplay.from_estimator(model, X).top
+    >>> rows.feature_scores.shape == rows.X.shape
+    True
     """
 
     positions: np.ndarray

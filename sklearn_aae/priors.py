@@ -44,6 +44,20 @@ class Prior(BaseEstimator):
         Width of the code; None means that the estimator sets it on its own copy in `fit`.
     has_full_support : bool
         Whether `log_prob` is finite everywhere.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_aae.priors import Prior, bind_prior
+    >>> class Corners(Prior):
+    ...     def __init__(self, n_components=None):
+    ...         self.n_components = n_components
+    ...
+    ...     def sample(self, n_samples, generator):
+    ...         shape = (n_samples, self.n_components)
+    ...         return torch.randint(2, shape, generator=generator).float()
+    >>> bind_prior(Corners(), 3).sample(4, torch.Generator().manual_seed(0)).shape
+    torch.Size([4, 3])
     """
 
     has_full_support: bool = False
@@ -490,7 +504,27 @@ class Empirical(Prior):
 
 
 def straight_path(start: np.ndarray, end: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Points (n, n_steps, n_components) on the segments from start to end."""
+    """Points on the segments from start to end.
+
+    Parameters
+    ----------
+    start, end : ndarray of shape (n, n_components)
+    t : ndarray of shape (n_steps,)
+        Times in [0, 1].
+
+    Returns
+    -------
+    points : ndarray of shape (n, n_steps, n_components)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_aae.priors import straight_path
+    >>> straight_path(np.zeros((1, 2)), np.array([[2.0, 4.0]]), np.array([0, 0.5, 1]))
+    array([[[0., 0.],
+            [1., 2.],
+            [2., 4.]]])
+    """
     return start[:, None] * (1 - t[:, None]) + end[:, None] * t[:, None]
 
 
@@ -523,12 +557,40 @@ PRIORS: dict[str, type[Prior]] = {
 
 
 def has_classes(prior: Any) -> bool:
-    """Whether a prior can draw codes of a given class (`fit` then uses `y`)."""
+    """Whether a prior can draw codes of a given class (`fit` then uses `y`).
+
+    Parameters
+    ----------
+    prior : object
+        One with an attribute `n_classes` of more than 1 can.
+
+    Returns
+    -------
+    has_classes : bool
+
+    Examples
+    --------
+    >>> from sklearn_aae.priors import MixtureOfGaussians, Normal, has_classes
+    >>> has_classes(MixtureOfGaussians(n_classes=10)), has_classes(Normal())
+    (True, False)
+    """
     return getattr(prior, "n_classes", 1) > 1
 
 
 def bind_prior(prior: Any, n_components: int) -> Any:
     """Copy of a prior, by name or object, that draws codes of width `n_components`.
+
+    Parameters
+    ----------
+    prior : str or object
+        A key of `PRIORS`, or an object with ``sample(n_samples, generator)``.
+    n_components : int
+        Width of the code.
+
+    Returns
+    -------
+    bound : object
+        The prior itself stays as it is.
 
     Raises
     ------
@@ -537,6 +599,12 @@ def bind_prior(prior: Any, n_components: int) -> Any:
         not finite or not (2, n_components).
     TypeError
         If the object has no method `sample`.
+
+    Examples
+    --------
+    >>> from sklearn_aae.priors import bind_prior
+    >>> bind_prior("normal", 3)
+    Normal(n_components=3)
     """
     if isinstance(prior, str):
         if prior not in PRIORS:
@@ -561,7 +629,31 @@ def bind_prior(prior: Any, n_components: int) -> Any:
 
 
 def draw(prior: Any, n_samples: int, generator: torch.Generator, y: Tensor | None = None) -> Tensor:
-    """Codes from any prior as a float32 tensor on the generator's device, of class y if given."""
+    """Codes from any prior as a float32 tensor on the generator's device.
+
+    Parameters
+    ----------
+    prior : object
+        With ``sample(n_samples, generator)``, and a third argument `y` if it has classes.
+    n_samples : int
+        Number of codes.
+    generator : torch.Generator
+        Source of the draws.
+    y : Tensor of shape (n_samples,), default=None
+        Class of each code, -1 for any.
+
+    Returns
+    -------
+    z : Tensor of shape (n_samples, n_components)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_aae.priors import Categorical, draw
+    >>> draw(Categorical(3), 2, torch.Generator().manual_seed(0), y=torch.tensor([2, 0]))
+    tensor([[0., 0., 1.],
+            [1., 0., 0.]])
+    """
     z = prior.sample(n_samples, generator) if y is None else prior.sample(n_samples, generator, y)
     return torch.as_tensor(z, dtype=torch.float32, device=generator.device)
 
