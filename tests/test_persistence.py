@@ -466,6 +466,11 @@ class OwnEstimator(AdversarialAutoencoder):
     pass
 
 
+def with_callback(X):
+    callback = pytest.importorskip("sklearn.callback")
+    return small().fit(X).set_callbacks(callback.ProgressBar())
+
+
 def with_attribute(name, value):
     def change(X):
         model = small().fit(X)
@@ -497,9 +502,7 @@ UNSAVABLE = {
         r"parameters\.callbacks\[0\]: test_persistence\.NoCallback .*callbacks=None",
     ),
     "callbacks of scikit-learn": (
-        lambda X: (
-            small().fit(X).set_callbacks(pytest.importorskip("sklearn.callback").ProgressBar())
-        ),
+        with_callback,
         TypeError,
         r"set_callbacks\(\[.*ProgressBar",
     ),
