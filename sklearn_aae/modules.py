@@ -336,9 +336,15 @@ class Autoencoder(nn.Module):
         self.lower = lower if first else torch.minimum(self.lower, lower)
         self.upper = upper if first else torch.maximum(self.upper, upper)
 
-    def encode(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Codes of x: a draw from q(z|x) with a generator, its centre (eta = 0) without."""
-        x = x.clamp(self.lower, self.upper)
+    def encode(
+        self, x: Tensor, generator: torch.Generator | None = None, *, bounded: bool = True
+    ) -> Tensor:
+        """Codes of x: a draw from q(z|x) with a generator, its centre (eta = 0) without.
+
+        The encoder sees values of x beyond the training range only where it is not `bounded`.
+        """
+        if bounded:
+            x = x.clamp(self.lower, self.upper)
         # A deterministic encoder draws nothing.
         width = 0 if self.posterior == "deterministic" else self.n_components
         eta = x.new_zeros(len(x), width)
