@@ -76,7 +76,8 @@ html_title = "sklearn-aae"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 # Pages without pages below them.
-html_sidebars = {page: [] for page in ("getting_started", "benchmarks", "design", "changelog")}
+_ALONE = ("getting_started", "benchmarks", "design", "reliability", "performance", "changelog")
+html_sidebars = {page: [] for page in _ALONE}
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
