@@ -583,7 +583,7 @@ def bind_prior(prior: Any, n_components: int) -> Any:
     Parameters
     ----------
     prior : str or object
-        A key of `PRIORS`, or an object with ``sample(n_samples, generator)``.
+        A key of ``PRIORS``, or an object with ``sample(n_samples, generator)``.
     n_components : int
         Width of the code.
 
