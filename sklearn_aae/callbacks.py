@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from sklearn_aae._checkpoint import Checkpoint
 from sklearn_aae._critics import Critic, sliced_wasserstein_distance
-from sklearn_aae._net import TrainingDiverged, TrainingStopped
+from sklearn_aae._net import TrainingDiverged, TrainingStopped, clear_gradients
 from sklearn_aae._training_state import all_finite, copy_networks, restore_networks
 from sklearn_aae.priors import draw
 
@@ -106,7 +106,7 @@ class AdversarialTraining(Callback):
                 full_name = self.loss_name(critic.name, f"discriminator_{key}")
                 recorded[full_name] = losses[name].detach()
         if self.active:
-            net.discriminator_optimizer_.zero_grad()
+            clear_gradients(net.discriminator_optimizer_)
             total.backward()
             net.discriminator_optimizer_.step()
         return recorded
