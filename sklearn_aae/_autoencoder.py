@@ -497,7 +497,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         """Decoding and residual of standardised rows x, in standardised units, float64."""
         decoded = self._mean(autoencoder(x)).double()
         exact = self._likelihood.to(x.device, torch.float64)
-        decoded = squashed((decoded - exact.center) / exact.scale, exact.knee)
+        decoded = squashed(decoded.sub_(exact.center).div_(exact.scale), exact.knee)
         return decoded.cpu().numpy(), (x.double() - decoded).cpu().numpy()
 
     def _decoded_and_residual(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -750,8 +750,9 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
     def _standardized(self, chunk: np.ndarray) -> Tensor:
         dtype = chunk.dtype
         with np.errstate(over="ignore"):  # infinite is far enough: the encoder clips, squash too
-            x = (chunk - self._center.astype(dtype)) / self._scale.astype(dtype)
-        return squashed(torch.from_numpy(x), self._knee)
+            x = torch.from_numpy(chunk - self._center.astype(dtype))
+        # In place: to write a new array takes as long as the division.
+        return squashed(x.div_(torch.from_numpy(self._scale.astype(dtype))), self._knee)
 
     def _on_rows(
         self, function: Callable[[Tensor], Tensor], X: np.ndarray, width: int | None

@@ -443,7 +443,9 @@ class AdversarialNet(NeuralNet):
         )
         self.optimizer_.step()
         gradients = [p.grad for p in trained if p.grad is not None]
-        losses["gradient_norm"] = torch.nn.utils.get_total_norm(gradients)
+        # As torch.nn.utils.get_total_norm, which looks for devices and dtypes in each step.
+        norms = torch.stack(torch._foreach_norm(gradients))
+        losses["gradient_norm"] = torch.linalg.vector_norm(norms)
         losses["reconstruction_loss"] = reconstruction.detach()
         for name, value in fooling.items():
             losses[game.loss_name(name, "generator_loss")] = value.detach()
