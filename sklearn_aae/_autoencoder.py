@@ -195,6 +195,8 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         contamination: float | str = "auto",
         callbacks: Any = None,
         device: Any = "auto",
+        precision: str = "float32",
+        compile: bool = False,
         verbose: int = 0,
         random_state: Any = None,
     ) -> None:
@@ -228,6 +230,8 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
             warm_start=warm_start,
             callbacks=callbacks,
             device=device,
+            precision=precision,
+            compile=compile,
             verbose=verbose,
             random_state=random_state,
         )

@@ -8,17 +8,19 @@ import math
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.utils import gen_batches
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PassthroughScoring
 from skorch.history import History
 from skorch.utils import TeeGenerator
-from sklearn.utils import gen_batches
 from torch import Tensor, nn
 
+from sklearn_aae._acceleration import autocast, compiled
 from sklearn_aae._critics import weighted_mean
 from sklearn_aae._scaling import chunk_size, squashed
 from sklearn_aae._terms import Batch
@@ -245,6 +247,8 @@ class AdversarialNet(NeuralNet):
     terms : sequence of callable, default=()
         What else the autoencoder minimises: objects with `name`, `weight` and a call
         ``term(net, batch)`` that returns a loss.
+    precision : {"float32", "bf16"}, default="float32"
+        Of forward passes in training.
     **kwargs
         Parameters of `skorch.NeuralNet`.
     """
@@ -262,6 +266,7 @@ class AdversarialNet(NeuralNet):
         optimizer_options: dict[str, Any],
         seed: int,
         terms: Sequence[Any] = (),
+        precision: str = "float32",
         **kwargs: Any,
     ) -> None:
         self.game = game
@@ -272,6 +277,8 @@ class AdversarialNet(NeuralNet):
         self.optimizer_options = optimizer_options
         self.seed = seed
         self.terms = terms
+        self.precision = precision
+        self.compiles_networks = False
         # Whether the networks draw from torch's global generator, which the caller then seeds.
         self.seeds_global_generator = False
         # Epochs of this training that a checkpoint stands for.
@@ -416,18 +423,21 @@ class AdversarialNet(NeuralNet):
         # Half of the batch gets noise. The critics see the other half, since the codes that have to
         # match the prior are those of rows as they are.
         n_corrupted = len(x) // 2 if self.noise > 0 else 0
-        codes = autoencoder.encode(self.corrupted(x, n_corrupted), self.generator_)
+        noisy = self.corrupted(x, n_corrupted)
+        with self.autocast():
+            codes = autoencoder.encode(noisy, self.generator_)
         clean = codes[n_corrupted:]
         clean_targets = {
             name: targets[name][n_corrupted:] for name in ("sample_weight", "y") if name in targets
         }
         losses = game.train_discriminators(self, clean, clean_targets)
 
-        output = autoencoder.decode(codes, targets.get("y"))
-        reconstruction = self.reconstruction_loss(output, x, weight)
-        fooling = game.fooling_losses(self, clean, clean_targets)
         step = Batch(x, codes, targets, n_corrupted)
-        further = {term.name: term(self, step) for term in self.terms}
+        with self.autocast():
+            output = autoencoder.decode(codes, targets.get("y")).to(x.dtype)
+            fooling = game.fooling_losses(self, clean, clean_targets)
+            further = {term.name: term(self, step) for term in self.terms}
+        reconstruction = self.reconstruction_loss(output, x, weight)
         loss = sum((c.weight * fooling[c.name] for c in game.active), reconstruction)
         loss = sum((term.weight * further[term.name] for term in self.terms), loss)
 
@@ -461,6 +471,25 @@ class AdversarialNet(NeuralNet):
             loss = self.reconstruction_loss(output, x, targets.get("sample_weight"))
         style = codes[:, : self.module_.n_components]
         return {"loss": loss, "y_pred": output, "codes": style, "losses": {}}
+
+    def autocast(self) -> Any:
+        """Context for forward passes in training."""
+        return autocast(self.precision, self.device)
+
+    def compiled_networks(self, rows: Rows) -> AbstractContextManager[None]:
+        """Context in which encoder and decoder run compiled, if they are to, and can be."""
+
+        def trial(module: Any) -> None:
+            """The passes of a step through batches of two sizes, which draw no random numbers."""
+            x, targets = rows[torch.arange(min(len(rows), self.batch_size)).to(rows.index_device)]
+            for n in {len(x), max(1, len(x) - 1)}:
+                y = targets["y"][:n] if "y" in targets else None
+                with torch.random.fork_rng(), self.autocast():
+                    output = module.decode(module.encode(x[:n]), y)
+                output.sum().backward()
+
+        parts = ("encoder", "decoder")
+        return compiled(self.compiles_networks, self.module_, parts, trial)
 
     def corrupted(self, x: Tensor, n_rows: int) -> Tensor:
         """Rows x with noise added to the first n_rows of them."""

@@ -93,14 +93,15 @@ class AdversarialTraining(Callback):
         recorded: dict[str, Tensor] = {}
         total = codes.new_zeros(())
         for critic in self.active:
-            losses = critic.discriminator_loss(
-                net.discriminators_[critic.name],
-                critic.part(codes),
-                net.generator_,
-                y=targets.get("y"),
-                weight=targets.get("sample_weight"),
-                penalty_factor=float(_PENALTY_INTERVAL) if lazy else 0.0,
-            )
+            with net.autocast():
+                losses = critic.discriminator_loss(
+                    net.discriminators_[critic.name],
+                    critic.part(codes),
+                    net.generator_,
+                    y=targets.get("y"),
+                    weight=targets.get("sample_weight"),
+                    penalty_factor=float(_PENALTY_INTERVAL) if lazy else 0.0,
+                )
             total = total + losses["discriminator"] + losses.get("penalty", 0.0)
             for name, key in (("discriminator", "loss"), ("accuracy", "accuracy")):
                 full_name = self.loss_name(critic.name, f"discriminator_{key}")

@@ -12,7 +12,7 @@ import sklearn_aae
 PACKAGE = Path(sklearn_aae.__file__).parent
 
 LAYERS = [
-    {"_archive", "_compat", "_docs", "_files", "_labels", "_plotting", "_scaling"},
+    {"_acceleration", "_archive", "_compat", "_docs", "_files", "_labels", "_plotting", "_scaling"},
     {"_density", "_inference", "_likelihoods", "_sampling", "metrics", "modules", "priors"},
     {"_critics", "_diagnostics", "displays"},
     {"_build", "_encoding", "_terms"},
