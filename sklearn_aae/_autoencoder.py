@@ -195,6 +195,8 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         contamination: float | str = "auto",
         callbacks: Any = None,
         device: Any = "auto",
+        precision: str = "float32",
+        compile: bool = False,
         verbose: int = 0,
         random_state: Any = None,
     ) -> None:
@@ -228,6 +230,8 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
             warm_start=warm_start,
             callbacks=callbacks,
             device=device,
+            precision=precision,
+            compile=compile,
             verbose=verbose,
             random_state=random_state,
         )
@@ -497,7 +501,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         """Decoding and residual of standardised rows x, in standardised units, float64."""
         decoded = self._mean(autoencoder(x)).double()
         exact = self._likelihood.to(x.device, torch.float64)
-        decoded = squashed((decoded - exact.center) / exact.scale, exact.knee)
+        decoded = squashed(decoded.sub_(exact.center).div_(exact.scale), exact.knee)
         return decoded.cpu().numpy(), (x.double() - decoded).cpu().numpy()
 
     def _decoded_and_residual(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

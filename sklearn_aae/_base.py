@@ -19,6 +19,7 @@ from sklearn.utils import check_array, check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
+from sklearn_aae._acceleration import PRECISIONS, check_precision
 from sklearn_aae._build import (
     check_networks,
     make_networks,
@@ -118,6 +119,8 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         "warm_start": ["boolean"],
         "callbacks": [None, "array-like"],
         "device": [str, torch.device],
+        "precision": [StrOptions(set(PRECISIONS))],
+        "compile": ["boolean"],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
@@ -154,6 +157,8 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         warm_start: bool,
         callbacks: Any,
         device: Any,
+        precision: str,
+        compile: bool,
         verbose: int,
         random_state: Any,
     ) -> None:
@@ -186,6 +191,8 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.device = device
+        self.precision = precision
+        self.compile = compile
         self.verbose = verbose
         self.random_state = random_state
 
@@ -221,6 +228,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
                 # Only ratios count; a power of two is exact, and no sum of them overflows.
                 sample_weight = np.ldexp(sample_weight, -np.frexp(sample_weight.max())[1])
             device = resolve_device(self.device)
+            check_precision(self.precision, device)
             random_state = local_random_state(self.random_state)
             # Drawn also where no network is built: a warm start then holds the same rows out.
             seed = int(random_state.randint(2**31 - 1))
@@ -396,6 +404,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             device=str(device),
             seed=seed,
             terms=self._make_terms(labels),
+            precision=self.precision,
             verbose=0,
         ).initialize()
 
@@ -407,7 +416,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         """Apply what may change between two fits that continue each other."""
         net = self.net_
         net.lr, net.discriminator_lr = float(self.lr), self._discriminator_lr()
-        net.noise = float(self.noise)
+        net.noise, net.precision = float(self.noise), self.precision
         net.game.critics = self._make_critics(labels)
         net.terms = self._make_terms(labels)
 
@@ -510,7 +519,11 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         n_before = len(net.history)
         net.max_epochs = n_epochs
         net.seeds_global_generator = self._has_custom_network()
-        with seeded_global_generator(net.seeds_global_generator, net.seed + n_before):
+        net.compiles_networks = bool(self.compile)
+        with (
+            seeded_global_generator(net.seeds_global_generator, net.seed + n_before),
+            net.compiled_networks(rows),
+        ):
             try:
                 net.partial_fit(rows)
             finally:
@@ -750,8 +763,9 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
     def _standardized(self, chunk: np.ndarray) -> Tensor:
         dtype = chunk.dtype
         with np.errstate(over="ignore"):  # infinite is far enough: the encoder clips, squash too
-            x = (chunk - self._center.astype(dtype)) / self._scale.astype(dtype)
-        return squashed(torch.from_numpy(x), self._knee)
+            x = torch.from_numpy(chunk - self._center.astype(dtype))
+        # In place: to write a new array takes as long as the division.
+        return squashed(x.div_(torch.from_numpy(self._scale.astype(dtype))), self._knee)
 
     def _on_rows(
         self, function: Callable[[Tensor], Tensor], X: np.ndarray, width: int | None

@@ -178,6 +178,8 @@ class AdversarialAutoencoderClassifier(
         virtual_adversarial_radius: float = 0.2,
         callbacks: Any = None,
         device: Any = "auto",
+        precision: str = "float32",
+        compile: bool = False,
         verbose: int = 0,
         random_state: Any = None,
     ) -> None:
@@ -211,6 +213,8 @@ class AdversarialAutoencoderClassifier(
             warm_start=warm_start,
             callbacks=callbacks,
             device=device,
+            precision=precision,
+            compile=compile,
             verbose=verbose,
             random_state=random_state,
         )

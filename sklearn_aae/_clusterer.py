@@ -172,6 +172,8 @@ class AdversarialAutoencoderClusterer(
         separation_distance: float = 3.0,
         callbacks: Any = None,
         device: Any = "auto",
+        precision: str = "float32",
+        compile: bool = False,
         verbose: int = 0,
         random_state: Any = None,
     ) -> None:
@@ -205,6 +207,8 @@ class AdversarialAutoencoderClusterer(
             warm_start=warm_start,
             callbacks=callbacks,
             device=device,
+            precision=precision,
+            compile=compile,
             verbose=verbose,
             random_state=random_state,
         )

@@ -116,6 +116,8 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, BaseAdversarialAut
         warm_start: bool = False,
         callbacks: Any = None,
         device: Any = "auto",
+        precision: str = "float32",
+        compile: bool = False,
         verbose: int = 0,
         random_state: Any = None,
     ) -> None:
@@ -149,6 +151,8 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, BaseAdversarialAut
             warm_start=warm_start,
             callbacks=callbacks,
             device=device,
+            precision=precision,
+            compile=compile,
             verbose=verbose,
             random_state=random_state,
         )

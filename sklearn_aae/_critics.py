@@ -141,7 +141,8 @@ class Critic:
         inputs = self.inputs(torch.cat([real, codes.detach()]), both_y, generator)
         penalized = self.gradient_penalty > 0 and penalty_factor > 0
         inputs.requires_grad_(penalized)
-        logits = discriminator(inputs).squeeze(1)
+        # Float32 also where the network computes in bfloat16.
+        logits = discriminator(inputs).squeeze(1).to(codes.dtype)
         logits_real, logits_code = logits.chunk(2)
         loss = ADVERSARIAL_LOSSES[self.loss]
         value = loss.on_prior(logits_real).mean() + weighted_mean(
@@ -165,7 +166,7 @@ class Critic:
         weight: Tensor | None = None,
     ) -> Tensor:
         """Loss of the encoder, before the critic's weight: codes should pass for the prior's."""
-        logits = discriminator(self.inputs(codes, y, generator)).squeeze(1)
+        logits = discriminator(self.inputs(codes, y, generator)).squeeze(1).to(codes.dtype)
         return weighted_mean(ADVERSARIAL_LOSSES[self.loss].fooling(logits), weight)
 
 

@@ -66,7 +66,7 @@ class Density(NamedTuple):
 
 def _joined(decoded: np.ndarray, residual: np.ndarray, residual_scale: float) -> np.ndarray:
     joined = np.concatenate([decoded, residual_scale * residual], axis=1)
-    return joined.clip(-_FURTHEST, _FURTHEST)
+    return joined.clip(-_FURTHEST, _FURTHEST, out=joined)
 
 
 def fit_density(decoded: np.ndarray, residual: np.ndarray, n_components: int) -> Density:

@@ -115,6 +115,16 @@ callbacks : list of skorch callbacks or None, default=None
 device : str or torch.device, default="auto"
     Where to train; "auto": a GPU if there is one.
 
+precision : {"float32", "bf16"}, default="float32"
+    "bf16" computes the networks in training in bfloat16, by torch's autocast, where the device
+    supports it: faster for wide layers, slower for narrow ones on a CPU. Weights, losses, codes and
+    scores stay as they are.
+
+compile : bool, default=False
+    Train with encoder and decoder compiled by `torch.compile`, which takes seconds to a minute, and
+    writes to its own cache on disk. Where it cannot, a warning says so, and the training goes on
+    without. The fitted networks are not compiled.
+
 verbose : int, default=0
     1 shows the progress of training.
 

@@ -13,9 +13,11 @@ from sklearn.utils import gen_batches
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from sklearn_aae._scaling import chunk_size
-
 __all__ = ["apply_in_chunks", "in_dtype"]
+
+# Small enough to stay in the cache from one operation to the next: with 2**22 values, standardising
+# 784 columns took 40 % of the time of encoding them, with 2**19 it is 15 %.
+_VALUES_PER_CHUNK = 2**19
 
 
 def in_dtype(module: Any, dtype: np.dtype) -> Any:
@@ -59,10 +61,11 @@ def apply_in_chunks(
         out = np.empty(len(array), dtype=np.float64)
     else:
         out = np.empty((len(array), width), dtype=array.dtype)
-    n_rows = chunk_size(max(array.shape[1], width or 0, _widest(network)))
+    widest = max(array.shape[1], width or 0, _widest(network))
+    n_rows = max(1, _VALUES_PER_CHUNK // widest)
     # In a log file, where each update is a line, one in ten seconds.
     interval = 0.1 if sys.stderr.isatty() else 10
-    silent = not verbose or len(array) <= 4 * n_rows
+    silent = not verbose or len(array) <= 32 * n_rows
     with (
         torch.inference_mode(),
         tqdm(total=len(array), unit="row", mininterval=interval, disable=silent) as progress,

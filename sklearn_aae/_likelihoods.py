@@ -60,7 +60,7 @@ class Likelihood:
 
     def mean(self, output: Tensor) -> Tensor:
         """E[X|z], in the units of X, tensor (n, n_features)."""
-        return self.center + self.scale * unsquashed(output, self.knee)
+        return (self.scale * unsquashed(output, self.knee)).add_(self.center)
 
     def deviance(self, output: Tensor, x: Tensor) -> Tensor:
         """Loss of each cell, tensor (n, n_features): 0 where the output fits perfectly."""

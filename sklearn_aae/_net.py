@@ -8,18 +8,21 @@ import math
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.utils import gen_batches
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PassthroughScoring
 from skorch.history import History
 from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 
+from sklearn_aae._acceleration import autocast, compiled
 from sklearn_aae._critics import weighted_mean
-from sklearn_aae._scaling import squashed
+from sklearn_aae._scaling import chunk_size, squashed
 from sklearn_aae._terms import Batch
 
 __all__ = [
@@ -28,11 +31,16 @@ __all__ = [
     "Rows",
     "TrainingDiverged",
     "TrainingStopped",
+    "clear_gradients",
     "restored_generator",
 ]
 
 # Labelled rows for each row of a batch: one in four of so many.
 _LABELLED_SHARE = 4
+
+# Standardising 64 rows of 784 columns anew for each batch took a third of a step of a network with
+# one hidden layer of 64; rows of up to so many bytes are kept standardised instead.
+_BYTES_ON_CPU = 2**26
 
 
 class TrainingStopped(Exception):  # noqa: N818  # an event, like StopIteration
@@ -44,16 +52,19 @@ class TrainingDiverged(Exception):  # noqa: N818  # an event, too
 
 
 class Rows(torch.utils.data.Dataset):
-    """Rows of X as standardised float32 batches, without a second copy of X.
+    """Rows of X as standardised float32 batches.
+
+    They are standardised once and kept on the device where they take little of its memory, and
+    batch by batch otherwise, without a second copy of X. Both ways give the same bits.
 
     Parameters
     ----------
     X : ndarray of shape (n_rows, n_features)
-        Kept by reference, in its own dtype; on a GPU, moved there once.
+        Kept by reference, in its own dtype.
     center, scale : ndarray of shape (n_features,)
         x = squashed((X - center) / scale).
     device : torch.device
-        Where batches are made.
+        Where batches are wanted.
     knee : float, default=inf
         Where standardised values start to grow logarithmically.
     selected : ndarray of int, default=None
@@ -62,6 +73,11 @@ class Rows(torch.utils.data.Dataset):
         Further values of each row, such as "sample_weight" and "y".
     labelled : ndarray of int, default=None
         Positions in the data set of rows that every batch is to bring a draw of.
+
+    Attributes
+    ----------
+    index_device : torch.device
+        Where positions have to be for `__getitem__`.
     """
 
     def __init__(
@@ -77,40 +93,65 @@ class Rows(torch.utils.data.Dataset):
         labelled: np.ndarray | None = None,
     ) -> None:
         self.labelled = labelled
-        self._on_cpu = device.type == "cpu"
+        self._device = device
         self._knee = knee
-        self._X: Any = X if self._on_cpu else torch.tensor(X, device=device)
+        self._X = X
         self._selected = np.arange(len(X)) if selected is None else selected
-        self._center: Any = center.astype(X.dtype)
-        self._scale: Any = scale.astype(X.dtype)
-        if not self._on_cpu:
-            self._center = torch.as_tensor(self._center, device=device)
-            self._scale = torch.as_tensor(self._scale, device=device)
+        self._center = center.astype(X.dtype)
+        self._scale = scale.astype(X.dtype)
+        n_rows, n_features = len(self._selected), X.shape[1]
+        self._kept: Tensor | None = None
+        if 4 * n_rows * n_features <= _bytes_to_keep(device):
+            self._kept = torch.empty((n_rows, n_features), device=device)
+            for rows in gen_batches(n_rows, chunk_size(n_features)):
+                self._kept[rows] = self._standardized(self._selected[rows])
+        self.index_device = torch.device("cpu") if self._kept is None else device
         self._targets = {
-            name: torch.as_tensor(values, device=device) for name, values in (targets or {}).items()
+            name: torch.as_tensor(values)[self._selected].to(self.index_device)
+            for name, values in (targets or {}).items()
         }
 
     def __len__(self) -> int:
         return len(self._selected)
 
-    def __getitem__(self, positions: np.ndarray) -> tuple[Tensor, dict[str, Any]]:
+    def __getitem__(self, positions: Tensor) -> tuple[Tensor, dict[str, Any]]:
         """Batch (x, targets) of the rows at `positions`, in one indexing operation."""
-        indices = self._selected[positions]
-        if self._on_cpu:
-            x = torch.from_numpy(np.take(self._X, indices, axis=0))
-            center, scale = torch.from_numpy(self._center), torch.from_numpy(self._scale)
+        if self._kept is None:
+            x = self._standardized(self._selected[positions.numpy()])
         else:
-            indices = torch.as_tensor(indices, device=self._X.device)
-            x, center, scale = self._X[indices], self._center, self._scale
+            x = self._kept[positions]
+        targets = {name: values[positions] for name, values in self._targets.items()}
+        if self._device.type != "cpu" and self._kept is None:
+            return _moved((x, targets), self._device)
+        return x, targets
+
+    def _standardized(self, indices: np.ndarray) -> Tensor:
+        x = torch.from_numpy(np.take(self._X, indices, axis=0))
+        x = x.sub_(torch.from_numpy(self._center)).div_(torch.from_numpy(self._scale))
         # Standardised in the dtype of X: float32 would lose columns far from zero in float64.
-        x = squashed(x.sub_(center).div_(scale), self._knee).float()
-        return x, {name: values[indices] for name, values in self._targets.items()}
+        return squashed(x, self._knee).float()
 
     def arrays(self) -> Iterator[Any]:
         """All that the batches are made of, as arrays, tensors and plain values."""
         yield from (self._X, self._selected, self._center, self._scale, self._knee)
         for name, values in self._targets.items():
             yield from (name, values)
+
+
+def _bytes_to_keep(device: torch.device) -> int:
+    """Memory for standardised rows: half of what a GPU has free, little where X itself lives."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] // 2
+    return _BYTES_ON_CPU
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    """Tensors on a GPU, through memory from which they are copied without waiting."""
+    if isinstance(value, Tensor):
+        return value.pin_memory().to(device, non_blocking=True)
+    if isinstance(value, dict):
+        return {name: _moved(v, device) for name, v in value.items()}
+    return tuple(_moved(v, device) for v in value)
 
 
 class BatchIterator:
@@ -145,30 +186,32 @@ class BatchIterator:
         return -(-len(self.dataset) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, dict[str, Any]]]:
-        n = len(self.dataset)
-        order = np.arange(n) if self.shuffle is None else self._permuted(np.arange(n))
+        order = torch.arange(len(self.dataset))
+        if self.shuffle is not None:
+            order = self._permuted(order)
         draws = self._labelled_draws()
-        for positions in np.array_split(order, len(self)):
+        device = self.dataset.index_device
+        for positions in order.to(device).tensor_split(len(self)):
             x, targets = self.dataset[positions]
             if draws is not None:
-                targets["labelled"] = self.dataset[next(draws)]
+                targets["labelled"] = self.dataset[next(draws).to(device)]
             yield x, targets
 
-    def _permuted(self, positions: np.ndarray) -> np.ndarray:
-        return positions[torch.randperm(len(positions), generator=self.shuffle).numpy()]
+    def _permuted(self, positions: Tensor) -> Tensor:
+        return positions[torch.randperm(len(positions), generator=self.shuffle)]
 
-    def _labelled_draws(self) -> Iterator[np.ndarray] | None:
+    def _labelled_draws(self) -> Iterator[Tensor] | None:
         """Positions of labelled rows without end, each as often as any other."""
-        labelled = self.dataset.labelled
-        if labelled is None or self.shuffle is None:
+        if self.dataset.labelled is None or self.shuffle is None:
             return None
+        labelled = torch.from_numpy(self.dataset.labelled)
         n_drawn = min(len(labelled), -(-self.batch_size // _LABELLED_SHARE))
 
-        def draws() -> Iterator[np.ndarray]:
+        def draws() -> Iterator[Tensor]:
             waiting = labelled[:0]
             while True:
                 while len(waiting) < n_drawn:
-                    waiting = np.concatenate([waiting, self._permuted(labelled)])
+                    waiting = torch.cat([waiting, self._permuted(labelled)])
                 yield waiting[:n_drawn]
                 waiting = waiting[n_drawn:]
 
@@ -204,6 +247,8 @@ class AdversarialNet(NeuralNet):
     terms : sequence of callable, default=()
         What else the autoencoder minimises: objects with `name`, `weight` and a call
         ``term(net, batch)`` that returns a loss.
+    precision : {"float32", "bf16"}, default="float32"
+        Of forward passes in training.
     **kwargs
         Parameters of `skorch.NeuralNet`.
     """
@@ -221,6 +266,7 @@ class AdversarialNet(NeuralNet):
         optimizer_options: dict[str, Any],
         seed: int,
         terms: Sequence[Any] = (),
+        precision: str = "float32",
         **kwargs: Any,
     ) -> None:
         self.game = game
@@ -231,6 +277,8 @@ class AdversarialNet(NeuralNet):
         self.optimizer_options = optimizer_options
         self.seed = seed
         self.terms = terms
+        self.precision = precision
+        self.compiles_networks = False
         # Whether the networks draw from torch's global generator, which the caller then seeds.
         self.seeds_global_generator = False
         # Epochs of this training that a checkpoint stands for.
@@ -356,15 +404,16 @@ class AdversarialNet(NeuralNet):
         if iterator is None:
             return
         self._set_training(training)
+        rows = self.history[-1]["batches"]
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
-            for name, value in step.pop("losses").items():
-                self.history.record_batch(name, value)
-            self.history.record_batch(prefix + "_loss", step["loss"].detach())
-            self.history.record_batch(prefix + "_batch_size", len(batch[0]))
+            # As `history.record_batch` does, which looks for its row anew for each value.
+            rows[-1].update(step.pop("losses"))
+            rows[-1][f"{prefix}_loss"] = step["loss"].detach()
+            rows[-1][f"{prefix}_batch_size"] = len(batch[0])
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        _as_floats(self.history[-1]["batches"])
+        _as_floats(rows)
         self.history.record(prefix + "_batch_count", len(iterator))
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
@@ -374,24 +423,27 @@ class AdversarialNet(NeuralNet):
         # Half of the batch gets noise. The critics see the other half, since the codes that have to
         # match the prior are those of rows as they are.
         n_corrupted = len(x) // 2 if self.noise > 0 else 0
-        codes = autoencoder.encode(self.corrupted(x, n_corrupted), self.generator_)
+        noisy = self.corrupted(x, n_corrupted)
+        with self.autocast():
+            codes = autoencoder.encode(noisy, self.generator_)
         clean = codes[n_corrupted:]
         clean_targets = {
             name: targets[name][n_corrupted:] for name in ("sample_weight", "y") if name in targets
         }
         losses = game.train_discriminators(self, clean, clean_targets)
 
-        output = autoencoder.decode(codes, targets.get("y"))
-        reconstruction = self.reconstruction_loss(output, x, weight)
-        fooling = game.fooling_losses(self, clean, clean_targets)
         step = Batch(x, codes, targets, n_corrupted)
-        further = {term.name: term(self, step) for term in self.terms}
+        with self.autocast():
+            output = autoencoder.decode(codes, targets.get("y")).to(x.dtype)
+            fooling = game.fooling_losses(self, clean, clean_targets)
+            further = {term.name: term(self, step) for term in self.terms}
+        reconstruction = self.reconstruction_loss(output, x, weight)
         loss = sum((c.weight * fooling[c.name] for c in game.active), reconstruction)
         loss = sum((term.weight * further[term.name] for term in self.terms), loss)
 
         # Only the autoencoder's gradients: the discriminators took their step.
         trained = self.optimizer_.param_groups[0]["params"]
-        self.optimizer_.zero_grad()
+        clear_gradients(self.optimizer_)
         loss.backward(inputs=trained)
         self.notify(
             "on_grad_computed",
@@ -401,7 +453,9 @@ class AdversarialNet(NeuralNet):
         )
         self.optimizer_.step()
         gradients = [p.grad for p in trained if p.grad is not None]
-        losses["gradient_norm"] = torch.nn.utils.get_total_norm(gradients)
+        # As torch.nn.utils.get_total_norm, which looks for devices and dtypes in each step.
+        norms = torch.stack(torch._foreach_norm(gradients))
+        losses["gradient_norm"] = torch.linalg.vector_norm(norms)
         losses["reconstruction_loss"] = reconstruction.detach()
         for name, value in fooling.items():
             losses[game.loss_name(name, "generator_loss")] = value.detach()
@@ -417,6 +471,25 @@ class AdversarialNet(NeuralNet):
             loss = self.reconstruction_loss(output, x, targets.get("sample_weight"))
         style = codes[:, : self.module_.n_components]
         return {"loss": loss, "y_pred": output, "codes": style, "losses": {}}
+
+    def autocast(self) -> Any:
+        """Context for forward passes in training."""
+        return autocast(self.precision, self.device)
+
+    def compiled_networks(self, rows: Rows) -> AbstractContextManager[None]:
+        """Context in which encoder and decoder run compiled, if they are to, and can be."""
+
+        def trial(module: Any) -> None:
+            """The passes of a step through batches of two sizes, which draw no random numbers."""
+            x, targets = rows[torch.arange(min(len(rows), self.batch_size)).to(rows.index_device)]
+            for n in {len(x), max(1, len(x) - 1)}:
+                y = targets["y"][:n] if "y" in targets else None
+                with torch.random.fork_rng(), self.autocast():
+                    output = module.decode(module.encode(x[:n]), y)
+                output.sum().backward()
+
+        parts = ("encoder", "decoder")
+        return compiled(self.compiles_networks, self.module_, parts, trial)
 
     def corrupted(self, x: Tensor, n_rows: int) -> Tensor:
         """Rows x with noise added to the first n_rows of them."""
@@ -485,6 +558,13 @@ class AdversarialNet(NeuralNet):
             self.initialize_optimizer()
         for name in ("optimizer_", "discriminator_optimizer_"):
             getattr(self, name).load_state_dict(_to_tensors(frozen[name]))
+
+
+def clear_gradients(optimizer: torch.optim.Optimizer) -> None:
+    """What ``optimizer.zero_grad()`` does, without what it tells torch's profiler and compiler."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = None
 
 
 def _parameters_of(function: Any) -> Any:

@@ -137,8 +137,11 @@ def squashed(x: Tensor, knee: float = KNEE) -> Tensor:
     """Standardised values with what lies beyond the knee growing logarithmically.
 
     Strictly increasing, smooth to first order, and finite also where a square of x would not be.
-    An infinite knee leaves finite values as they are.
+    An infinite knee leaves finite values as they are. Where there is nothing to do, x itself is
+    returned.
     """
+    if _is_within(x, knee):
+        return x.contiguous()
     largest = torch.finfo(x.dtype).max
     x = x.clamp(-largest, largest).contiguous()
     if math.isinf(knee):
@@ -157,7 +160,21 @@ def _beyond_knee(x: Tensor, excess: Tensor) -> Tensor:
     return x / excess * (1 + excess.log())
 
 
+def _is_within(x: Tensor, knee: float) -> bool:
+    """Whether it is known that all values are finite and none lies beyond the knee.
+
+    On other devices than the CPU it is not asked for: the answer would have to be waited for.
+    """
+    if x.device.type != "cpu" or x.numel() == 0:
+        return False
+    lowest, highest = (v.item() for v in x.aminmax())
+    furthest = max(-lowest, highest)
+    return math.isfinite(furthest) and furthest <= knee
+
+
 def unsquashed(y: Tensor, knee: float = KNEE) -> Tensor:
-    """The inverse of `squashed`."""
+    """The inverse of `squashed`; y itself where there is nothing to do."""
+    if _is_within(y, knee):
+        return y
     excess = (y.abs() / knee - 1).clamp(min=0)
     return torch.where(excess > 0, y.sign() * knee * excess.exp(), y)

@@ -208,6 +208,7 @@ def _decisive(net: Any, rows: Any, held_out: Any) -> Iterator[Any]:
     yield from held_out.arrays() if held_out is not None else ("no rows held out",)
     for name in ("lr", "discriminator_lr", "noise", "batch_size", "max_epochs", "seed", "device"):
         yield name, getattr(net, name)
+    yield net.precision, net.compiles_networks
     yield net.null_deviance, net.optimizer, sorted(net.optimizer_options.items())
     # Structure and weights, also of networks whose parameter is a function.
     yield from (repr(net.module_), repr(net.discriminators_), type(net.criterion_))

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from sklearn_aae._checkpoint import Checkpoint
 from sklearn_aae._critics import Critic, sliced_wasserstein_distance
-from sklearn_aae._net import TrainingDiverged, TrainingStopped
+from sklearn_aae._net import TrainingDiverged, TrainingStopped, clear_gradients
 from sklearn_aae._training_state import all_finite, copy_networks, restore_networks
 from sklearn_aae.priors import draw
 
@@ -93,20 +93,21 @@ class AdversarialTraining(Callback):
         recorded: dict[str, Tensor] = {}
         total = codes.new_zeros(())
         for critic in self.active:
-            losses = critic.discriminator_loss(
-                net.discriminators_[critic.name],
-                critic.part(codes),
-                net.generator_,
-                y=targets.get("y"),
-                weight=targets.get("sample_weight"),
-                penalty_factor=float(_PENALTY_INTERVAL) if lazy else 0.0,
-            )
+            with net.autocast():
+                losses = critic.discriminator_loss(
+                    net.discriminators_[critic.name],
+                    critic.part(codes),
+                    net.generator_,
+                    y=targets.get("y"),
+                    weight=targets.get("sample_weight"),
+                    penalty_factor=float(_PENALTY_INTERVAL) if lazy else 0.0,
+                )
             total = total + losses["discriminator"] + losses.get("penalty", 0.0)
             for name, key in (("discriminator", "loss"), ("accuracy", "accuracy")):
                 full_name = self.loss_name(critic.name, f"discriminator_{key}")
                 recorded[full_name] = losses[name].detach()
         if self.active:
-            net.discriminator_optimizer_.zero_grad()
+            clear_gradients(net.discriminator_optimizer_)
             total.backward()
             net.discriminator_optimizer_.step()
         return recorded

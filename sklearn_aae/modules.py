@@ -352,7 +352,8 @@ class Autoencoder(nn.Module):
             eta = torch.randn(eta.shape, generator=generator, device=x.device, dtype=x.dtype)
         if self.posterior == "implicit":
             x = torch.cat([x, eta], dim=1)
-        return self._codes(self.encoder(x), eta)
+        # In the dtype of x also where the encoder computes in bfloat16.
+        return self._codes(self.encoder(x).to(x.dtype), eta)
 
     def _codes(self, output: Tensor, eta: Tensor) -> Tensor:
         """From the encoder's output to codes."""

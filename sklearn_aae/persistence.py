@@ -71,6 +71,9 @@ _ATTRIBUTES = {
     *("_center", "_scale", "_knee", "_dtype", "_likelihood"),
 }
 
+# Parameters that the first files do not have yet, and what they would say.
+_LATER_PARAMETERS = {"precision": "float32", "compile": False}
+
 _NET_NUMBERS = ("null_deviance", "noise", "lr", "discriminator_lr")
 _NET_FIELDS = {
     *_NET_NUMBERS,
@@ -392,6 +395,8 @@ def _rebuilt_unguarded(
     cls = classes[name]
 
     coded = document["parameters"]
+    if isinstance(coded, dict):
+        coded = _LATER_PARAMETERS | coded
     check_keys(coded, set(inspect.signature(cls).parameters), "parameters")
     parameters = {
         name: given[name]

@@ -10,8 +10,9 @@ from sklearn.datasets import make_blobs
 from skorch.callbacks import Callback, EarlyStopping, EpochScoring
 from torch import nn
 
-from sklearn_aae import AdversarialAutoencoder
+from sklearn_aae import AdversarialAutoencoder, _net
 from sklearn_aae._net import BatchIterator, Rows, _freeze, _thaw
+from sklearn_aae.modules import Autoencoder
 
 CPU = torch.device("cpu")
 
@@ -30,7 +31,7 @@ def test_batches_are_standardised_rows(X, dtype, order):
     X = np.asarray(X, dtype=dtype, order=order)
     center, scale = X.mean(axis=0), X.std(axis=0)
     rows = Rows(X, center, scale, device=CPU, targets={"y": np.arange(len(X))})
-    x, targets = rows[np.array([5, 3, 99])]
+    x, targets = rows[torch.tensor([5, 3, 99])]
     assert x.dtype == torch.float32
     assert_allclose(x, ((X - center) / scale)[[5, 3, 99]], rtol=2e-5, atol=1e-6)
     assert targets["y"].tolist() == [5, 3, 99]
@@ -42,7 +43,7 @@ def test_rows_share_memory_with_x_and_never_write_to_it(X):
     before = X.copy()
     rows = Rows(X, np.ones(5), np.ones(5), device=CPU)
     assert rows._X is X
-    rows[np.arange(10)]
+    rows[torch.arange(10)]
     assert_array_equal(X, before)
 
 
@@ -50,14 +51,38 @@ def test_far_columns_keep_their_precision(X):
     shifted = X + 1e9
     rows = Rows(shifted, shifted.mean(axis=0), shifted.std(axis=0), device=CPU)
     expected = Rows(X, X.mean(axis=0), X.std(axis=0), device=CPU)
-    everything = np.arange(len(X))
+    everything = torch.arange(len(X))
     assert_allclose(rows[everything][0], expected[everything][0], atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("knee", [np.inf, 1.0])
+def test_rows_that_are_kept_and_rows_that_are_not_give_the_same_bits(X, dtype, knee, monkeypatch):
+    X = X.astype(dtype)
+    options = {"device": CPU, "knee": knee, "selected": np.arange(3, 90)}
+    targets = {"y": np.arange(len(X))}
+    kept = Rows(X, X.mean(axis=0), X.std(axis=0), targets=targets, **options)
+    monkeypatch.setattr(_net, "_BYTES_ON_CPU", 0)
+    made = Rows(X, X.mean(axis=0), X.std(axis=0), targets=targets, **options)
+    assert kept._kept is not None
+    assert made._kept is None
+    positions = torch.tensor([50, 0, 86, 0])
+    for a, b in zip(kept[positions], made[positions], strict=True):
+        a, b = (v["y"] if isinstance(v, dict) else v for v in (a, b))
+        assert torch.equal(a, b)
+
+
+def test_rows_are_standardised_once(X, monkeypatch):
+    seen = []
+    monkeypatch.setattr(_net, "squashed", lambda x, knee: seen.append(len(x)) or x)
+    AdversarialAutoencoder(max_iter=3, random_state=0).fit(X)
+    assert sum(seen) == 108  # of 120 rows, 12 are held out
 
 
 def test_selected_rows_are_the_data_set(X):
     rows = Rows(X, np.zeros(5), np.ones(5), device=CPU, selected=np.array([7, 9]))
     assert len(rows) == 2
-    assert_allclose(rows[np.array([1])][0], X[[9]], rtol=1e-6)
+    assert_allclose(rows[torch.tensor([1])][0], X[[9]], rtol=1e-6)
 
 
 @pytest.mark.parametrize(("n", "batch_size"), [(10, 3), (10, 10), (10, 100), (9, 8), (1, 4)])
@@ -351,3 +376,29 @@ def test_a_restored_net_has_optimiser_state_and_generators(X):
             assert all(torch.equal(state[n], others["state"][key][n]) for n in state)
     assert torch.equal(net.generator_.get_state(), other.generator_.get_state())
     assert torch.equal(net.order_generator_.get_state(), other.order_generator_.get_state())
+
+
+def test_one_encoder_pass_for_each_step_and_none_after(X, monkeypatch):
+    n_passes = []
+    encode = Autoencoder.encode
+    monkeypatch.setattr(
+        Autoencoder, "encode", lambda *args: n_passes.append(len(args[1])) or encode(*args)
+    )
+    model = AdversarialAutoencoder(max_iter=3, batch_size=54, random_state=0)
+    model._fit_after_training = lambda *args: None
+    model._diagnose = model._measure_prior_match = lambda *args: None
+    model.fit(X)
+    # Two batches in each epoch, and one look at the reconstruction of 100 to 199 rows at the end.
+    assert n_passes == 6 * [54] + [120]
+
+
+def test_the_norm_of_the_gradient_is_that_of_torch(X):
+    norms = []
+
+    class Norm(Callback):
+        def on_batch_end(self, net, training=None, **kwargs):
+            gradients = [p.grad for p in net.module_.parameters()]
+            norms.append(torch.nn.utils.get_total_norm(gradients).item())
+
+    model = AdversarialAutoencoder(max_iter=1, batch_size=108, random_state=0, callbacks=[Norm()])
+    assert model.fit(X).history_["gradient_norm"] == norms
