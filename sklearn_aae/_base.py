@@ -322,6 +322,10 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         """Of the training rows with these labels, those that each batch draws from as well."""
         return None
 
+    def _neighbors(self, rows: Rows) -> np.ndarray | None:
+        """Nearest training rows of each, where a term compares them."""
+        return None
+
     def _fit_after_training(
         self,
         X: np.ndarray,
@@ -488,6 +492,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
                 labels if labels is None or training is None else labels[training]
             ),
         )
+        rows.neighbors = self._neighbors(rows)
         single_pass = n_epochs is not None
         net.batch_size = resolve_batch_size(self.batch_size, len(rows))
         if n_epochs is None:

@@ -23,7 +23,9 @@ from sklearn_aae._compat import CallbackSupportMixin, Interval, _fit_context, ou
 from sklearn_aae._critics import Critic
 from sklearn_aae._docs import document_shared_parameters
 from sklearn_aae._labels import class_positions, one_hot
-from sklearn_aae._terms import Separation, VirtualAdversarial
+from sklearn_aae._neighbors import nearest_rows
+from sklearn_aae._net import Rows
+from sklearn_aae._terms import Agreement, Balance, Certainty, Separation
 from sklearn_aae.modules import Autoencoder, EmbeddingAutoencoder
 from sklearn_aae.priors import Categorical
 
@@ -49,16 +51,24 @@ class AdversarialAutoencoderClusterer(
 
     {shared_parameters}
 
-    category_weight : float, default=1.0
+    category_weight : float, default=0.2
         Weight of the match of cluster probabilities with one-hot vectors.
 
-    virtual_adversarial_weight : float, default=1.0
-        Weight of the change of the cluster probabilities, in nats, on a step from each row in its
-        worst direction [2]_: borders between clusters move to where there are few rows.
+    agreement_weight : float, default=1.0
+        Weight of the cross-entropy, in nats, between the cluster probabilities of a row and those
+        of its neighbours, each way [2]_: borders between clusters move to where few rows are
+        neighbours. With 0 nobody looks for neighbours.
 
-    virtual_adversarial_radius : float, default=0.2
-        Length of that step, as a share of the root mean square distance of rows from their mean,
-        after scaling.
+    n_neighbors : int, default=10
+        Nearest training rows that count as neighbours of a row. Of wide rows the first 50 principal
+        components are compared; of more than 60,000 rows, each is compared with a sample of them.
+
+    certainty_weight : float, default=0.3
+        Weight of the mean entropy, in nats, of the cluster probabilities of a row.
+
+    balance_weight : float, default=0.6
+        Weight of the divergence, in nats, of the shares of the clusters from equal shares [3]_.
+        Lower it where groups differ much in size and clusters are few.
 
     separation_weight : float, default=1.0
         Weight of the cost of cluster heads nearer to each other than `separation_distance`.
@@ -104,8 +114,10 @@ class AdversarialAutoencoderClusterer(
     ----------
     .. [1] Makhzani, Shlens, Jaitly, Goodfellow and Frey (2015), "Adversarial autoencoders",
        sections 5 and 7, https://arxiv.org/abs/1511.05644
-    .. [2] Miyato, Maeda, Koyama and Ishii (2019), "Virtual adversarial training",
-       https://arxiv.org/abs/1704.03976
+    .. [2] Van Gansbeke, Vandenhende, Georgoulis, Proesmans and Van Gool (2020), "SCAN: learning to
+       classify images without labels", https://arxiv.org/abs/2005.12320
+    .. [3] Krause, Perona and Gomes (2010), "Discriminative clustering by regularized information
+       maximization", https://papers.nips.cc/paper/4154
 
     Mescheder, Geiger and Nowozin (2018), "Which training methods for GANs do actually converge?",
     https://arxiv.org/abs/1801.04406
@@ -128,8 +140,10 @@ class AdversarialAutoencoderClusterer(
         **BaseAdversarialAutoencoder._parameter_constraints,
         "n_clusters": [Interval(numbers.Integral, 1, None, closed="left")],
         "category_weight": [POSITIVE],
-        "virtual_adversarial_weight": [NON_NEGATIVE],
-        "virtual_adversarial_radius": [POSITIVE],
+        "agreement_weight": [NON_NEGATIVE],
+        "n_neighbors": [Interval(numbers.Integral, 1, None, closed="left")],
+        "certainty_weight": [NON_NEGATIVE],
+        "balance_weight": [NON_NEGATIVE],
         "separation_weight": [NON_NEGATIVE],
         "separation_distance": [POSITIVE],
     }
@@ -165,9 +179,11 @@ class AdversarialAutoencoderClusterer(
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
         warm_start: bool = False,
-        category_weight: float = 1.0,
-        virtual_adversarial_weight: float = 1.0,
-        virtual_adversarial_radius: float = 0.2,
+        category_weight: float = 0.2,
+        agreement_weight: float = 1.0,
+        n_neighbors: int = 10,
+        certainty_weight: float = 0.3,
+        balance_weight: float = 0.6,
         separation_weight: float = 1.0,
         separation_distance: float = 3.0,
         callbacks: Any = None,
@@ -214,8 +230,10 @@ class AdversarialAutoencoderClusterer(
         )
         self.n_clusters = n_clusters
         self.category_weight = category_weight
-        self.virtual_adversarial_weight = virtual_adversarial_weight
-        self.virtual_adversarial_radius = virtual_adversarial_radius
+        self.agreement_weight = agreement_weight
+        self.n_neighbors = n_neighbors
+        self.certainty_weight = certainty_weight
+        self.balance_weight = balance_weight
         self.separation_weight = separation_weight
         self.separation_distance = separation_distance
 
@@ -278,16 +296,25 @@ class AdversarialAutoencoderClusterer(
         return self._style_critic(), clusters
 
     def _make_terms(self, labels: np.ndarray | None) -> tuple[Any, ...]:
-        terms: list[Any] = []
-        if self.separation_weight > 0 and self.n_clusters > 1:
-            terms.append(Separation(float(self.separation_weight), float(self.separation_distance)))
-        if self.virtual_adversarial_weight > 0:
-            terms.append(
-                VirtualAdversarial(
-                    float(self.virtual_adversarial_weight), float(self.virtual_adversarial_radius)
-                )
-            )
-        return tuple(terms)
+        terms: list[Any] = [
+            Agreement(float(self.agreement_weight)),
+            Certainty(float(self.certainty_weight)),
+            Balance(float(self.balance_weight)),
+        ]
+        if self.n_clusters > 1:
+            separation = float(self.separation_weight), float(self.separation_distance)
+            terms.append(Separation(*separation))
+        return tuple(term for term in terms if term.weight > 0)
+
+    def _neighbors(self, rows: Rows) -> np.ndarray | None:
+        if self.agreement_weight == 0 or self.n_clusters == 1:
+            return None
+
+        def standardized(positions: np.ndarray) -> np.ndarray:
+            x, _ = rows[torch.from_numpy(positions).to(rows.index_device)]
+            return x.cpu().numpy()
+
+        return nearest_rows(standardized, len(rows), int(self.n_neighbors), self.net_.seed)
 
     def _split(
         self, n: int, random_state: np.random.RandomState, labels: np.ndarray | None
@@ -310,8 +337,8 @@ class AdversarialAutoencoderClusterer(
         if (self.cluster_sizes_ > 0).sum() < min(2, n):
             warnings.warn(
                 f"All rows are in one of n_clusters={n} clusters. Raise category_weight (now "
-                f"{self.category_weight:g}) or max_iter, or lower virtual_adversarial_radius (now "
-                f"{self.virtual_adversarial_radius:g}).",
+                f"{self.category_weight:g}), balance_weight (now {self.balance_weight:g}) or "
+                "max_iter.",
                 ConvergenceWarning,
                 stacklevel=6,
             )

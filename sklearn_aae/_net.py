@@ -78,6 +78,8 @@ class Rows(torch.utils.data.Dataset):
     ----------
     index_device : torch.device
         Where positions have to be for `__getitem__`.
+    neighbors : ndarray of int of shape (n_rows, n_neighbors), or None
+        Positions in the data set of rows of which every batch is to bring one for each of its own.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Rows(torch.utils.data.Dataset):
         labelled: np.ndarray | None = None,
     ) -> None:
         self.labelled = labelled
+        self.neighbors: np.ndarray | None = None
         self._device = device
         self._knee = knee
         self._X = X
@@ -136,6 +139,8 @@ class Rows(torch.utils.data.Dataset):
         yield from (self._X, self._selected, self._center, self._scale, self._knee)
         for name, values in self._targets.items():
             yield from (name, values)
+        if self.neighbors is not None:
+            yield self.neighbors
 
 
 def _bytes_to_keep(device: torch.device) -> int:
@@ -172,7 +177,8 @@ class BatchIterator:
     Notes
     -----
     Where the data set names `labelled` rows, every batch brings a draw of them as its target
-    "labelled": (x, targets), a quarter of its size, or all if they are fewer.
+    "labelled": (x, targets), a quarter of its size, or all if they are fewer. Where it knows their
+    neighbours, every batch brings a neighbour of each of its rows as its target "neighbor".
     """
 
     def __init__(
@@ -190,11 +196,18 @@ class BatchIterator:
         if self.shuffle is not None:
             order = self._permuted(order)
         draws = self._labelled_draws()
+        neighbors = None
+        if self.dataset.neighbors is not None and self.shuffle is not None:
+            neighbors = torch.from_numpy(self.dataset.neighbors)
         device = self.dataset.index_device
         for positions in order.to(device).tensor_split(len(self)):
             x, targets = self.dataset[positions]
             if draws is not None:
                 targets["labelled"] = self.dataset[next(draws).to(device)]
+            if neighbors is not None:
+                column = torch.randint(neighbors.shape[1], (len(x),), generator=self.shuffle)
+                drawn = neighbors[positions.cpu(), column]
+                targets["neighbor"], _ = self.dataset[drawn.to(device)]
             yield x, targets
 
     def _permuted(self, positions: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,7 +12,10 @@ from torch import Tensor
 from sklearn_aae._critics import weighted_mean
 
 __all__ = [
+    "Agreement",
+    "Balance",
     "Batch",
+    "Certainty",
     "Classification",
     "Placement",
     "Separation",
@@ -172,3 +176,94 @@ class Separation:
     def __call__(self, net: Any, batch: Batch) -> Tensor:
         """Mean over pairs of heads of the squared shortfall, as a share of the distance."""
         return (1 - torch.pdist(net.module_.heads) / self.distance).clamp(min=0).square().mean()
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far the class probabilities of rows are from those of their neighbours.
+
+    The cross-entropy of a row and one of its nearest rows, each way: neighbours are mostly of one
+    class, so that borders between classes move to where few rows are neighbours (as in Van
+    Gansbeke et al., 2020, where they are neighbours in learned features).
+
+    Parameters
+    ----------
+    weight : float
+        Factor in the autoencoder's objective.
+
+    References
+    ----------
+    Van Gansbeke, Vandenhende, Georgoulis, Proesmans and Van Gool (2020), "SCAN: learning to
+    classify images without labels", https://arxiv.org/abs/2005.12320
+    """
+
+    weight: float
+    name: str = "agreement"
+
+    def __call__(self, net: Any, batch: Batch) -> Tensor:
+        """Mean cross-entropy in nats over the batch, 0 if the data are a single row."""
+        if "neighbor" not in batch.targets:
+            return batch.x.new_zeros(())
+        k = net.module_.n_components
+        q = batch.codes[:, k:]
+        q_neighbor = net.module_.encode(batch.targets["neighbor"])[:, k:]
+        both = cross_entropy(q.detach(), q_neighbor) + cross_entropy(q_neighbor.detach(), q)
+        return weighted_mean(both, batch.targets.get("sample_weight"))
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """How uncertain the classes of rows are.
+
+    With `Balance` it is the information that rows and classes have in common, the wrong way round
+    (Krause et al., 2010): a critic that tells soft from one-hot probabilities wins too easily to
+    say where to go while classes are few rows each.
+
+    Parameters
+    ----------
+    weight : float
+        Factor in the autoencoder's objective.
+
+    References
+    ----------
+    Krause, Perona and Gomes (2010), "Discriminative clustering by regularized information
+    maximization", https://papers.nips.cc/paper/4154
+    """
+
+    weight: float
+    name: str = "certainty"
+
+    def __call__(self, net: Any, batch: Batch) -> Tensor:
+        """Mean entropy in nats over the rows without noise, from 0 to log n_classes."""
+        q = batch.codes[batch.n_corrupted :, net.module_.n_components :]
+        weight = batch.targets.get("sample_weight")
+        return weighted_mean(
+            cross_entropy(q, q), None if weight is None else weight[batch.n_corrupted :]
+        )
+
+
+@dataclass(frozen=True)
+class Balance:
+    """How far the shares of the classes in a batch are from equal shares.
+
+    A critic sees rows one by one, and finds out slowly that a class has too few of them.
+
+    Parameters
+    ----------
+    weight : float
+        Factor in the autoencoder's objective.
+    """
+
+    weight: float
+    name: str = "balance"
+
+    def __call__(self, net: Any, batch: Batch) -> Tensor:
+        """Divergence KL(shares || equal shares) in nats, of the rows without noise."""
+        q = batch.codes[batch.n_corrupted :, net.module_.n_components :]
+        weight = batch.targets.get("sample_weight")
+        if weight is not None:
+            weight = weight[batch.n_corrupted :, None]
+            q = q * weight / weight.mean().clamp(min=torch.finfo(q.dtype).tiny)
+        shares = q.mean(dim=0)
+        log_shares = shares.clamp(min=torch.finfo(q.dtype).tiny).log()
+        return (shares * (log_shares + math.log(len(shares)))).sum()

@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -108,15 +109,36 @@ def test_heads_are_pushed_apart():
     ("parameters", "left_out"),
     [
         ({"separation_weight": 0}, "separation_loss"),
-        ({"virtual_adversarial_weight": 0}, "virtual_adversarial_loss"),
+        ({"agreement_weight": 0}, "agreement_loss"),
+        ({"certainty_weight": 0}, "certainty_loss"),
+        ({"balance_weight": 0}, "balance_loss"),
         ({"n_clusters": 1}, "separation_loss"),
     ],
 )
 def test_history_names_the_terms_that_count(parameters, left_out):
-    terms = {"separation_loss", "virtual_adversarial_loss"}
+    terms = {"separation_loss", "agreement_loss", "certainty_loss", "balance_loss"}
     model = make(**parameters).fit(X)
     assert terms & set(model.history_) == terms - {left_out}
     assert "categories_generator_loss" in model.history_
+
+
+def test_neighbours_are_of_one_cluster_more_often_where_they_have_to_agree():
+    nearest = NearestNeighbors(n_neighbors=11).fit(X).kneighbors(X, return_distance=False)
+
+    def agreement(weight):
+        labels = make(n_clusters=10, max_iter=40, agreement_weight=weight).fit(X).labels_
+        return (labels[nearest[:, 1:]] == labels[:, None]).mean()
+
+    assert agreement(3) > agreement(0) + 0.1
+
+
+def test_shares_are_more_equal_where_balance_weighs():
+    rows = np.concatenate([X[Y == 0], X[Y == 1][:8]])
+
+    def smallest(weight):
+        return make(n_clusters=2, max_iter=30, balance_weight=weight).fit(rows).cluster_sizes_.min()
+
+    assert smallest(100) > smallest(0.6) + 0.1 * len(rows)
 
 
 def test_one_cluster_is_an_autoencoder_with_a_shifted_code():
@@ -137,8 +159,10 @@ def test_one_cluster_is_an_autoencoder_with_a_shifted_code():
         ({"category_weight": 0}, "category_weight.*Got 0"),
         ({"separation_weight": -1}, "separation_weight.*Got -1"),
         ({"separation_distance": 0}, "separation_distance.*Got 0"),
-        ({"virtual_adversarial_weight": -1}, "virtual_adversarial_weight.*Got -1"),
-        ({"virtual_adversarial_radius": 0}, "virtual_adversarial_radius.*Got 0"),
+        ({"agreement_weight": -1}, "agreement_weight.*Got -1"),
+        ({"n_neighbors": 0}, "n_neighbors.*Got 0"),
+        ({"certainty_weight": -1}, "certainty_weight.*Got -1"),
+        ({"balance_weight": -1}, "balance_weight.*Got -1"),
     ],
 )
 def test_bad_parameters_leave_the_estimator_as_it_was(parameters, message):
@@ -170,7 +194,7 @@ def test_unknown_clusters(fitted):
 
 def test_a_single_used_cluster_is_told_where_the_user_called():
     same = np.zeros((40, 3))
-    message = r"All rows are in one of n_clusters=3 clusters.*category_weight \(now 1\)"
+    message = r"All rows are in one of n_clusters=3 clusters.*balance_weight \(now 0.6\)"
     with pytest.warns(ConvergenceWarning, match=message) as caught:
         model = make().fit(same)
     assert caught[0].filename == __file__

@@ -14,7 +14,17 @@ PACKAGE = Path(sklearn_aae.__file__).parent
 DOCS = Path(__file__).parent.parent / "docs"
 
 LAYERS = [
-    {"_acceleration", "_archive", "_compat", "_docs", "_files", "_labels", "_plotting", "_scaling"},
+    {
+        "_acceleration",
+        "_archive",
+        "_compat",
+        "_docs",
+        "_files",
+        "_labels",
+        "_neighbors",
+        "_plotting",
+        "_scaling",
+    },
     {"_density", "_inference", "_likelihoods", "_sampling", "metrics", "modules", "priors"},
     {"_critics", "_diagnostics", "displays"},
     {"_build", "_encoding", "_terms"},

@@ -8,11 +8,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 from numpy.testing import assert_allclose
+from scipy import stats
 from sklearn.metrics import log_loss
 from torch import nn
 
 from sklearn_aae._terms import (
+    Agreement,
+    Balance,
     Batch,
+    Certainty,
     Classification,
     Separation,
     VirtualAdversarial,
@@ -209,6 +213,71 @@ def test_the_step_repeats_with_the_generator_and_leaves_the_global_one():
     first, second = (VirtualAdversarial(1.0, 0.2)(net, batch_of(net, ROWS)) for net in nets)
     assert first.item() == second.item()
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_step_may_leave_the_training_range():
+    # All values lie on the border of the range, and the class gets likelier towards the outside.
+    net = linear_net(torch.tensor([[1.0, 2.0], [-1.0, 0.0]]))
+    net.module_.extend_range(ROWS.amin(dim=0), ROWS.amax(dim=0))
+    inside = VirtualAdversarial(1.0, 0.2)(net, batch_of(net, ROWS))
+    net = linear_net(torch.tensor([[1.0, 2.0], [-1.0, 0.0]]))
+    assert inside == VirtualAdversarial(1.0, 0.2)(net, batch_of(net, ROWS))
+
+
+# Agreement of neighbours, certainty and balance.
+
+
+def test_agreement_is_the_cross_entropy_each_way_and_moves_both_rows():
+    net = linear_net(WEIGHT)
+    neighbor = ROWS.flip(0)
+    value = Agreement(1.0)(net, batch_of(net, ROWS, neighbor=neighbor))
+    p, q = (net.module_.encode(x)[:, 1:] for x in (ROWS, neighbor))
+    expected = torch.special.entr(p).sum(1) + (p * (p / q).log()).sum(1)
+    expected = expected + torch.special.entr(q).sum(1) + (q * (q / p).log()).sum(1)
+    assert_allclose(value.item(), expected.mean().item(), rtol=1e-5)
+    # As probabilities of the other row are targets, the gradient is that of two classifiers.
+    value.backward()
+    gradient = net.module_.encoder.weight.grad.clone()
+    net.module_.zero_grad()
+    logits = [F.linear(x, net.module_.encoder.weight) for x in (ROWS, neighbor)]
+    (F.cross_entropy(logits[0], q.detach()) + F.cross_entropy(logits[1], p.detach())).backward()
+    assert_allclose(gradient, net.module_.encoder.weight.grad, atol=1e-6)
+
+
+def test_agreement_of_a_single_row_is_nothing():
+    net = linear_net(WEIGHT)
+    assert Agreement(1.0)(net, batch_of(net, ROWS)) == 0
+
+
+def test_certainty_is_the_entropy_of_the_rows_without_noise():
+    net = linear_net(WEIGHT)
+    batch = batch_of(net, ROWS, 2)
+    expected = torch.special.entr(batch.codes[2:, 1:]).sum(dim=1).mean()
+    assert_allclose(Certainty(1.0)(net, batch).item(), expected.item(), rtol=1e-6)
+
+
+def test_balance_is_the_divergence_of_the_shares_from_equal_ones():
+    net = linear_net(WEIGHT)
+    batch = batch_of(net, ROWS, 2)
+    shares = batch.codes[2:, 1:].mean(dim=0).detach().numpy()
+    expected = stats.entropy(shares, np.full(len(shares), 1 / len(shares)))
+    assert_allclose(Balance(1.0)(net, batch).item(), expected, rtol=1e-5)
+    certain = linear_net(1e4 * WEIGHT)
+    value = Balance(1.0)(certain, batch_of(certain, ROWS[:1]))
+    value.backward()
+    assert_allclose(value.item(), math.log(len(WEIGHT)), rtol=1e-5)
+    assert torch.isfinite(certain.module_.encoder.weight.grad).all()
+
+
+@pytest.mark.parametrize("term", [Agreement, Certainty, Balance])
+def test_rows_of_weight_zero_do_not_count(term):
+    net = linear_net(WEIGHT)
+    weight = torch.tensor([0.0, 2.0, 0.0, 2.0, 2.0, 0.0])
+    kept = weight > 0
+    neighbor = ROWS.flip(0)
+    value = term(1.0)(net, batch_of(net, ROWS, neighbor=neighbor, sample_weight=weight))
+    alone = term(1.0)(net, batch_of(net, ROWS[kept], neighbor=neighbor[kept]))
+    assert_allclose(value.item(), alone.item(), rtol=1e-5)
 
 
 # Separation.

@@ -14,13 +14,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
-from sklearn.metrics import adjusted_rand_score
 
 from sklearn_aae import AdversarialAutoencoderClusterer
 from sklearn_aae.metrics import clustering_error
 
 X, y = load_digits(return_X_y=True)
-model = AdversarialAutoencoderClusterer(n_clusters=20, n_components=2, random_state=0).fit(X)
+model = AdversarialAutoencoderClusterer(
+    n_clusters=20, n_components=2, max_iter=100, random_state=0
+).fit(X)
 
 # %%
 # Each point is an image. The numbers are the clusters, in the middle of their images.
@@ -37,17 +38,16 @@ plt.show()
 
 # %%
 # Clusters are named after the digit that most of their images show. The error counts the images
-# that are then wrong; the adjusted Rand index also wants each digit in one cluster. k-means with as
-# many clusters uses all of them.
+# that are then wrong, for k-means with as many clusters, too.
 
 kmeans = KMeans(n_clusters=20, n_init=10, random_state=0).fit(X)
-error, agreement = {}, {}
-for name, labels in {"ours": model.labels_, "k-means": kmeans.labels_}.items():
-    error[name] = clustering_error(y, labels, rule="majority")
-    agreement[name] = adjusted_rand_score(y, labels)
+error = {
+    name: clustering_error(y, labels, rule="majority")
+    for name, labels in {"ours": model.labels_, "k-means": kmeans.labels_}.items()
+}
 n_used = (model.cluster_sizes_ > 0).sum()
-print(f"{n_used} of 20 clusters are used, and {error['ours']:.0%} of images are wrong. k-means has")
-print(f"{error['k-means']:.0%}, but splits digits into more pieces: an adjusted Rand index of")
-print(f"{agreement['k-means']:.2f}, where ours is {agreement['ours']:.2f}.")
-assert error["ours"] < 0.15
-assert agreement["ours"] > agreement["k-means"]
+print(
+    f"{n_used} of 20 clusters are used. {error['ours']:.1%} of images are in a cluster of another"
+)
+print(f"digit; with k-means {error['k-means']:.1%} are.")
+assert error["ours"] < min(error["k-means"], 0.07)
