@@ -19,12 +19,14 @@ __all__ = ["ADVERSARIAL_LOSSES", "AdversarialLoss", "Critic", "sliced_wasserstei
 class AdversarialLoss:
     """What the discriminator minimises on its two inputs, and what the encoder minimises.
 
-    Each is a function of the discriminator's outputs, tensor (n,), to a loss for each row.
+    Each is a function of the discriminator's outputs, tensor (n,), to a loss for each row. Outputs
+    above `border` say "prior".
     """
 
     on_prior: Callable[[Tensor], Tensor]
     on_codes: Callable[[Tensor], Tensor]
     fooling: Callable[[Tensor], Tensor]
+    border: float = 0.0
 
 
 # For a logit l, softplus(-l) = -log sigmoid(l) and softplus(l) = -log(1 - sigmoid(l)).
@@ -40,6 +42,7 @@ ADVERSARIAL_LOSSES: dict[str, AdversarialLoss] = {
         on_prior=lambda logit: 0.5 * (logit - 1).square(),
         on_codes=lambda logit: 0.5 * logit.square(),
         fooling=lambda logit: 0.5 * (logit - 1).square(),
+        border=0.5,
     ),
     # Lim and Ye (2017).
     "hinge": AdversarialLoss(
@@ -148,7 +151,9 @@ class Critic:
         value = loss.on_prior(logits_real).mean() + weighted_mean(
             loss.on_codes(logits_code), weight
         )
-        right = (logits_real.detach() > 0).sum() + (logits_code.detach() <= 0).sum()
+        right_real = logits_real.detach() > loss.border
+        right_code = logits_code.detach() <= loss.border
+        right = right_real.sum() + right_code.sum()
         losses = {"discriminator": value, "accuracy": right / len(logits)}
         if penalized:
             (gradient,) = torch.autograd.grad(logits.sum(), inputs, create_graph=True)

@@ -127,14 +127,22 @@ def test_discriminator_loss_is_two_log_two_where_it_cannot_tell():
     assert losses["accuracy"].item() == 0.5
 
 
-@pytest.mark.parametrize(("bias", "expected"), [(0.0, 0.75), (9.0, 0.5), (-9.0, 0.5)])
-def test_accuracy_is_the_share_of_logits_on_the_right_side(bias, expected):
+@pytest.mark.parametrize(
+    ("bias", "expected", "loss"),
+    [
+        *((0.0, 0.75, "non_saturating"), (9.0, 0.5, "hinge"), (-9.0, 0.5, "wasserstein")),
+        # Targets are 1 for the prior and 0 for codes: the border lies between them.
+        *((0.5, 0.75, "least_squares"), (1.4, 0.75, "least_squares"), (-0.6, 0.5, "least_squares")),
+    ],
+)
+def test_accuracy_is_the_share_of_logits_on_the_right_side(bias, expected, loss):
     class Half:
         def sample(self, n_samples, generator):
             return torch.tensor([[1.0], [1.0], [-1.0], [1.0]])
 
     z = torch.tensor([[-1.0], [-1.0], [1.0], [-1.0]])
-    losses = Critic("prior", Half(), 1.0).discriminator_loss(linear([1.0], bias), z, seeded())
+    critic = Critic("prior", Half(), 1.0, loss=loss)
+    losses = critic.discriminator_loss(linear([1.0], bias), z, seeded())
     assert losses["accuracy"].item() == expected
 
 
