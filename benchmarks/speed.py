@@ -371,12 +371,12 @@ def run_search(repetition):
 # Plan and output.
 
 
-def plan_of(part, repetitions):
+def plan_of(part, repetitions, threads):
     """Pairs of the key of a row and the function that makes it."""
     every = range(repetitions)
     if part == "training":
         for size in SIZES:
-            for n_threads in (1, 2):
+            for n_threads in threads:
                 for r in every:
                     key = {"part": part, "size": size, "threads": n_threads, "repetition": r}
                     yield key, partial(run_training, size, n_threads, r)
@@ -508,12 +508,13 @@ def main():
     )
     parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
     parser.add_argument("--repetitions", type=int, default=7)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="of training")
     parser.add_argument("--out", type=Path, default=RESULTS / "speed.jsonl")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     results = Results(arguments.out)
     for part in arguments.parts:
-        results.complete(list(plan_of(part, arguments.repetitions)))
+        results.complete(list(plan_of(part, arguments.repetitions, arguments.threads)))
     results.write_table(tables(results.rows))
 
 

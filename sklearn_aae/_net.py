@@ -151,9 +151,10 @@ def _bytes_to_keep(device: torch.device) -> int:
 
 
 def _moved(value: Any, device: torch.device) -> Any:
-    """Tensors on a GPU, through memory from which they are copied without waiting."""
+    """Tensors on a device; for a GPU, through memory from which they are copied without waiting."""
     if isinstance(value, Tensor):
-        return value.pin_memory().to(device, non_blocking=True)
+        value = value.pin_memory() if device.type == "cuda" else value
+        return value.to(device, non_blocking=True)
     if isinstance(value, dict):
         return {name: _moved(v, device) for name, v in value.items()}
     return tuple(_moved(v, device) for v in value)
