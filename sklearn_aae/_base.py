@@ -213,9 +213,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             _, checkpoints = split_checkpoints(self.callbacks)
             if checkpoints:
                 self._check_resumable(single_pass=n_epochs is not None)
-            X = validate_data(
-                self, X, dtype=[np.float64, np.float32], ensure_min_samples=2, reset=not continued
-            )
+            X = self._validated(X, ensure_min_samples=2, reset=not continued)
             if sample_weight is not None:
                 sample_weight = _check_sample_weight(
                     sample_weight, X, dtype=np.float64, ensure_non_negative=True
@@ -234,7 +232,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             seed = int(random_state.randint(2**31 - 1))
             self._check_domain("X", X)
             if X_val is not None:
-                X_val = validate_data(self, X_val, dtype=[np.float64, np.float32], reset=False)
+                X_val = self._validated(X_val)
                 self._check_domain("X_val", X_val)
             if not continued:
                 varies = self._scale_columns(X, sample_weight)
@@ -723,8 +721,11 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
 
     # Arrays to tensors and back.
 
-    def _validated(self, X: Any) -> np.ndarray:
-        return validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+    def _validated(self, X: Any, **options: Any) -> np.ndarray:
+        options = {"reset": False} | options
+        # scikit-learn adds all values up to see whether they are finite. The sum may not be.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return validate_data(self, X, dtype=[np.float64, np.float32], **options)
 
     def _validated_codes(self, Z: Any) -> np.ndarray:
         codes = check_array(Z, dtype=[np.float64, np.float32])

@@ -263,7 +263,8 @@ class Balance:
         weight = batch.targets.get("sample_weight")
         if weight is not None:
             weight = weight[batch.n_corrupted :, None]
-            q = q * weight / weight.mean().clamp(min=torch.finfo(q.dtype).tiny)
+            # In this order, or the gradient is infinite times zero where all rows weigh nothing.
+            q = q * (weight / weight.mean().clamp(min=torch.finfo(q.dtype).tiny))
         shares = q.mean(dim=0)
         log_shares = shares.clamp(min=torch.finfo(q.dtype).tiny).log()
         return (shares * (log_shares + math.log(len(shares)))).sum()

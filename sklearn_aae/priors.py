@@ -533,18 +533,21 @@ def _spherical_path(start: np.ndarray, end: np.ndarray, t: np.ndarray) -> np.nda
     dtype = start.dtype
     # Near opposite ends the sines cancel; float32 would leave the path.
     start, end, t = (a.astype(np.float64) for a in (start, end, t))
-    norms = np.linalg.norm(start, axis=1) * np.linalg.norm(end, axis=1)
-    cosine = np.sum(start * end, axis=1) / np.where(norms > 0, norms, 1)
-    angle = np.arccos(np.clip(cosine, -1, 1))[:, None, None]
+    # Lengths apart from directions: of codes that are opposite and of different lengths, the sines
+    # would blow the difference up.
+    lengths = [np.linalg.norm(a, axis=1)[:, None, None] for a in (start, end)]
+    u, v = (
+        a[:, None] / np.where(length > 0, length, 1)
+        for a, length in zip((start, end), lengths, strict=True)
+    )
+    angle = np.arccos(np.clip((u * v).sum(axis=2, keepdims=True), -1, 1))
     sine = np.sin(angle)
     # Parallel and opposite codes span no plane to turn in: the straight way is what is left.
-    defined = sine > 1e-6
+    defined = (sine > 1e-6) & (np.minimum(*lengths) > 0)
     safe = np.where(defined, sine, 1)
     step = t[None, :, None]
-    turned = (
-        np.sin((1 - step) * angle) / safe * start[:, None]
-        + np.sin(step * angle) / safe * end[:, None]
-    )
+    direction = np.sin((1 - step) * angle) / safe * u + np.sin(step * angle) / safe * v
+    turned = ((1 - step) * lengths[0] + step * lengths[1]) * direction
     return np.where(defined, turned, straight_path(start, end, t)).astype(dtype)
 
 

@@ -384,6 +384,14 @@ def test_paths_start_at_the_start_and_end_at_the_end(prior):
     assert_allclose(path[:, -1], end, atol=1e-6)
 
 
+@pytest.mark.parametrize("off", [0.0, 1e-9, 1e-5, 1e-3])
+def test_normal_path_between_opposite_codes_stays_between_their_lengths(off):
+    start, end = np.array([[3.0, 0.0]]), np.array([[-1.0, off]])
+    path = Normal().path(start, end, np.linspace(0, 1, 9))
+    assert np.linalg.norm(path, axis=2).max() <= 3 + 1e-9
+    assert_allclose(path[0, [0, -1]], [start[0], end[0]], atol=1e-9)
+
+
 def test_normal_path_keeps_the_radius_and_turns_evenly():
     rng = np.random.default_rng(0)
     start, end = rng.normal(size=(2, 4, 3))

@@ -280,6 +280,15 @@ def test_rows_of_weight_zero_do_not_count(term):
     assert_allclose(value.item(), alone.item(), rtol=1e-5)
 
 
+@pytest.mark.parametrize("term", [Agreement, Certainty, Balance])
+def test_a_batch_that_weighs_nothing_moves_nothing(term):
+    net = linear_net(WEIGHT)
+    nothing = torch.zeros(len(ROWS))
+    value = term(1.0)(net, batch_of(net, ROWS, neighbor=ROWS.flip(0), sample_weight=nothing))
+    value.backward()
+    assert (net.module_.encoder.weight.grad == 0).all()
+
+
 # Separation.
 
 
