@@ -320,7 +320,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         """Of the training rows with these labels, those that each batch draws from as well."""
         return None
 
-    def _neighbors(self, rows: Rows) -> np.ndarray | None:
+    def _neighbors(self, rows: Rows, sample_weight: np.ndarray | None) -> np.ndarray | None:
         """Nearest training rows of each, where a term compares them."""
         return None
 
@@ -490,7 +490,10 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
                 labels if labels is None or training is None else labels[training]
             ),
         )
-        rows.neighbors = self._neighbors(rows)
+        weight = targets.get("sample_weight")
+        rows.neighbors = self._neighbors(
+            rows, weight if weight is None or training is None else weight[training]
+        )
         single_pass = n_epochs is not None
         net.batch_size = resolve_batch_size(self.batch_size, len(rows))
         if n_epochs is None:

@@ -306,7 +306,7 @@ class AdversarialAutoencoderClusterer(
             terms.append(Separation(*separation))
         return tuple(term for term in terms if term.weight > 0)
 
-    def _neighbors(self, rows: Rows) -> np.ndarray | None:
+    def _neighbors(self, rows: Rows, sample_weight: np.ndarray | None) -> np.ndarray | None:
         if self.agreement_weight == 0 or self.n_clusters == 1:
             return None
 
@@ -314,7 +314,10 @@ class AdversarialAutoencoderClusterer(
             x, _ = rows[torch.from_numpy(positions).to(rows.index_device)]
             return x.cpu().numpy()
 
-        return nearest_rows(standardized, len(rows), int(self.n_neighbors), self.net_.seed)
+        # Rows of weight zero teach nothing, as neighbours neither.
+        counting = None if sample_weight is None else np.flatnonzero(sample_weight)
+        seed = self.net_.seed
+        return nearest_rows(standardized, len(rows), int(self.n_neighbors), seed, counting)
 
     def _split(
         self, n: int, random_state: np.random.RandomState, labels: np.ndarray | None

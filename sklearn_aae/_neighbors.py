@@ -26,7 +26,11 @@ _CHUNK = 10_000
 
 
 def nearest_rows(
-    rows: Callable[[np.ndarray], np.ndarray], n_rows: int, n_neighbors: int, seed: int
+    rows: Callable[[np.ndarray], np.ndarray],
+    n_rows: int,
+    n_neighbors: int,
+    seed: int,
+    counting: np.ndarray | None = None,
 ) -> np.ndarray | None:
     """Positions of the nearest rows of each row, itself left out.
 
@@ -40,13 +44,16 @@ def nearest_rows(
         Neighbours of a row; fewer where there are fewer rows.
     seed : int
         Decides which rows may be neighbours where there are too many for all of them.
+    counting : ndarray of int, default=None
+        Rows that may be neighbours; None for all.
 
     Returns
     -------
     positions : ndarray of int, shape (n_rows, min(n_neighbors, n_candidates - 1)), or None
-        None of a single row.
+        None where a single row counts.
     """
-    sample = rows(np.arange(0, n_rows, max(1, n_rows // _ROWS_FOR_COMPONENTS)))
+    candidates = np.arange(n_rows) if counting is None else counting
+    sample = rows(candidates[:: max(1, len(candidates) // _ROWS_FOR_COMPONENTS)])
     components = None
     if sample.shape[1] > _MAX_COLUMNS and len(sample) > _MAX_COLUMNS:
         # Exact, whatever the seed.
@@ -57,11 +64,10 @@ def nearest_rows(
         return x if components is None else components.transform(x)
 
     everything = np.arange(n_rows)
-    candidates = everything
     n_candidates = max(_MAX_DISTANCES // n_rows, 10 * n_neighbors)
-    if n_candidates < n_rows:
+    if n_candidates < len(candidates):
         random_state = np.random.RandomState(seed)
-        candidates = np.sort(random_state.permutation(n_rows)[:n_candidates])
+        candidates = np.sort(random_state.permutation(candidates)[:n_candidates])
     n_neighbors = min(n_neighbors, len(candidates) - 1)
     if n_neighbors < 1:
         return None

@@ -316,10 +316,8 @@ def test_rows_of_weight_zero_do_not_train(cls, data):
     X = np.r_[X[10:20], X[10:]]
     other = np.r_[X[20:30], X[10:]]
     plain = {"noise": 0, "adversarial_weight": 0, "batch_size": 60, "gradient_penalty": 0}
-    if cls is not ConditionalAdversarialAutoencoder:
-        plain["virtual_adversarial_weight"] = 0
     if cls is AdversarialAutoencoderClassifier:
-        plain["category_weight"] = 0
+        plain |= {"virtual_adversarial_weight": 0, "category_weight": 0}
         few = np.r_[np.full(10, -1), y[10:]]
     else:
         few = y

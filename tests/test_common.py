@@ -28,9 +28,7 @@ ESTIMATORS = [
     AdversarialAutoencoder(max_iter=5, adversarial_weight=0, posterior="implicit"),
     AdversarialAutoencoderClassifier(max_iter=5),
     # Enough steps to leave no check with all rows in one cluster, which it warns of.
-    AdversarialAutoencoderClusterer(
-        n_clusters=3, max_iter=100, lr=5e-3, virtual_adversarial_weight=0
-    ),
+    AdversarialAutoencoderClusterer(n_clusters=3, max_iter=100, lr=5e-3),
     ConditionalAdversarialAutoencoder(max_iter=5),
     AdversarialAutoencoder(),
 ]

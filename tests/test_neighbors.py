@@ -58,3 +58,11 @@ def test_of_too_many_rows_a_sample_may_be_neighbours(seed, monkeypatch):
     distance = np.linalg.norm(X[:, None] - X[candidates], axis=2)
     distance[np.arange(60)[:, None] == candidates] = np.inf
     assert_array_equal(np.sort(found), np.sort(candidates[np.argsort(distance)[:, :3]]))
+
+
+def test_rows_that_do_not_count_are_nobodys_neighbours():
+    counting = np.arange(0, 60, 2)
+    found = nearest_rows(X.__getitem__, 60, 3, 0, counting)
+    assert (found % 2 == 0).all()
+    assert_array_equal(found[counting], counting[brute(X[counting], 3)])
+    assert nearest_rows(X.__getitem__, 60, 3, 0, counting[:1]) is None
