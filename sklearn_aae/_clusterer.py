@@ -60,8 +60,9 @@ class AdversarialAutoencoderClusterer(
         neighbours. With 0 nobody looks for neighbours.
 
     n_neighbors : int, default=10
-        Nearest training rows that count as neighbours of a row. Of wide rows the first 50 principal
-        components are compared; of more than 60,000 rows, each is compared with a sample of them.
+        Nearest training rows that count as neighbours of a row, at most half as many as a cluster
+        has on average. Of wide rows the first 50 principal components are compared; of more than
+        60,000 rows, each is compared with a sample of them.
 
     certainty_weight : float, default=0.3
         Weight of the mean entropy, in nats, of the cluster probabilities of a row.
@@ -316,8 +317,10 @@ class AdversarialAutoencoderClusterer(
 
         # Rows of weight zero teach nothing, as neighbours neither.
         counting = None if sample_weight is None else np.flatnonzero(sample_weight)
-        seed = self.net_.seed
-        return nearest_rows(standardized, len(rows), int(self.n_neighbors), seed, counting)
+        n = len(rows) if counting is None else len(counting)
+        # Where all rows are neighbours of each other, agreement is one cluster.
+        n_neighbors = max(1, min(int(self.n_neighbors), n // (2 * self._n_classes)))
+        return nearest_rows(standardized, len(rows), n_neighbors, self.net_.seed, counting)
 
     def _split(
         self, n: int, random_state: np.random.RandomState, labels: np.ndarray | None

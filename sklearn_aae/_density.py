@@ -45,8 +45,10 @@ _N_NEIGHBORS = 10
 # of the references as neighbours it has to look outside the group.
 _GROUP = 0.05
 
-# Added to rho² for each column: copies of a reference row get a finite density.
+# Added to rho² for each column: copies of a reference row get a finite density. It is no less than
+# what rounding makes of float32 values: columns may be far from zero and not scaled.
 _EPSILON = 1e-6
+_ROUNDING = 4 * float(np.finfo(np.float32).eps)
 
 # Squares of anything further out than this would overflow.
 _FURTHEST = 1e150
@@ -56,12 +58,14 @@ class Density(NamedTuple):
     """Reference rows and what goes with them.
 
     `references` holds the decoding and the weighted residual of each row side by side, an array
-    (n_references, 2 * n_features); `residual_scale` is the square root of the residual's weight.
+    (n_references, 2 * n_features); `residual_scale` is the square root of the residual's weight,
+    and `epsilon` is added to rho² for each column.
     """
 
     references: np.ndarray
     residual_scale: float
     n_neighbors: int
+    epsilon: float
 
 
 def _joined(decoded: np.ndarray, residual: np.ndarray, residual_scale: float) -> np.ndarray:
@@ -86,11 +90,12 @@ def fit_density(decoded: np.ndarray, residual: np.ndarray, n_components: int) ->
     wide = max(k, math.ceil(_GROUP * n_references))
     distance = NearestNeighbors(n_neighbors=wide, algorithm="brute").fit(references)
     squares = np.square(distance.kneighbors(references)[0]).mean(axis=1)
-    log_squares = np.log(squares + _EPSILON * n_features)
+    epsilon = max(_EPSILON, (_ROUNDING * float(np.abs(references).max())) ** 2)
+    log_squares = np.log(squares + epsilon * n_features)
     median, upper = np.quantile(log_squares, [0.5, 0.75])
     # Three robust standard deviations; 0.6745 is the upper quartile of the standard normal.
     kept = log_squares <= median + 3 * (upper - median) / 0.6745 + 1e-9
-    return Density(references[kept], scale, min(k, int(kept.sum())))
+    return Density(references[kept], scale, min(k, int(kept.sum())), epsilon)
 
 
 def _nearest(density: Density, queries: np.ndarray, *, return_distance: bool) -> np.ndarray:
@@ -119,7 +124,7 @@ def log_density(density: Density, rho_squared: np.ndarray) -> np.ndarray:
     log_share = math.log(density.n_neighbors / m)
     n_components = d / density.residual_scale**2
     log_volume = max(0.0, d - n_components) * math.log(density.residual_scale)
-    return log_share + log_volume - log_ball - 0.5 * d * np.log(rho_squared + _EPSILON * d)
+    return log_share + log_volume - log_ball - 0.5 * d * np.log(rho_squared + density.epsilon * d)
 
 
 def column_contributions(density: Density, decoded: np.ndarray, residual: np.ndarray) -> np.ndarray:

@@ -518,7 +518,7 @@ def _check_scores(estimator: Any, autoencoder: Autoencoder) -> list[_Comparison]
     density, held_out = estimator._density, estimator._held_out_scores
     require(_is_number(estimator.offset_), "offset_", "is no number")
     require(isinstance(density, Density), "_density", "is no density")
-    references, scale, n_neighbors = density
+    references, scale, n_neighbors, epsilon = density
     ok = isinstance(references, np.ndarray) and references.ndim == 2 and len(references) > 0
     ok = ok and _is_float64(references, (len(references), 2 * estimator.n_features_in_))
     require(ok and np.isfinite(references).all(), "_density", "has no references")
@@ -526,6 +526,7 @@ def _check_scores(estimator: Any, autoencoder: Autoencoder) -> list[_Comparison]
         scale, math.sqrt(estimator.n_features_in_ / estimator.n_components_)
     )
     ok = ok and type(n_neighbors) is int and 0 < n_neighbors <= len(references)
+    ok = ok and isinstance(epsilon, float) and 0 < epsilon < math.inf
     require(ok, "_density", "is impossible")
     _check_code_density(estimator._code_density, estimator.n_components_)
     if held_out is not None:

@@ -200,7 +200,7 @@ def test_a_row_gets_the_same_answer_in_any_batch(X, fitted, method, dtype, rtol,
     assert_allclose(function(X[order]), whole[order], rtol=rtol, atol=atol)
     one_by_one = np.concatenate([function(X[i : i + 1]) for i in range(20)])
     assert_allclose(one_by_one, whole[:20], rtol=rtol, atol=atol)
-    monkeypatch.setattr("sklearn_aae._inference.chunk_size", lambda width: 7)
+    monkeypatch.setattr("sklearn_aae._inference._VALUES_PER_CHUNK", 500)
     assert_allclose(function(X), whole, rtol=rtol, atol=atol)
 
 

@@ -61,6 +61,20 @@ def test_density_of_a_normal_sample_is_near_the_normal_density(rng):
     assert np.corrcoef(found, expected)[0, 1] > 0.9
 
 
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e13])
+def test_rounding_of_float32_does_not_move_the_density(rng, size):
+    # Copies of a few rows, far from zero in units of their differences.
+    decoded = np.repeat(size * (1 + 1e-4 * rng.normal(size=(5, 3))), 20, axis=0)
+    residual = np.zeros_like(decoded)
+    density = fit_density(decoded, residual, n_components=2)
+    rounded = decoded * (1 + np.finfo(np.float32).eps * rng.choice([-1, 1], decoded.shape))
+    exact, moved = (
+        log_density(density, neighbor_distances(density, rows, residual))
+        for rows in (decoded, rounded)
+    )
+    assert_allclose(moved, exact, atol=0.2)
+
+
 def test_contributions_add_up_to_the_distance(rng):
     decoded, residual = rng.normal(size=(2, 60, 5))
     density = fit_density(decoded, residual, n_components=2)
