@@ -20,7 +20,12 @@ from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback, EpochScoring
 from torch import nn
 
-from sklearn_aae import AdversarialAutoencoder
+from sklearn_aae import (
+    AdversarialAutoencoder,
+    AdversarialAutoencoderClassifier,
+    AdversarialAutoencoderClusterer,
+    ConditionalAdversarialAutoencoder,
+)
 from sklearn_aae._files import load_state, save_state, write_atomically
 from sklearn_aae.callbacks import Checkpoint
 from sklearn_aae.priors import Normal
@@ -102,6 +107,30 @@ def test_a_resumed_fit_equals_one_that_was_never_killed(X, tmp_path, parameters)
     kill(model, X, epoch=4)
     assert_same_fit(model.fit(X), whole, X)
     assert resumed(model) == 3
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        AdversarialAutoencoderClassifier(),
+        AdversarialAutoencoderClusterer(n_clusters=3),
+        ConditionalAdversarialAutoencoder(),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_draws_of_labelled_rows_and_neighbours_go_on_too(model, X, tmp_path):
+    y = np.arange(len(X)) % 3
+    if isinstance(model, AdversarialAutoencoderClassifier):
+        y[::2] = -1
+    model.set_params(n_components=2, max_iter=6, random_state=0, batch_size=20)
+    whole = clone(model).fit(X, y)
+    model.set_params(callbacks=[Checkpoint(tmp_path / "run", every=1)])
+    kill(model, X, epoch=4, y=y)
+    model.fit(X, y)
+    assert resumed(model) == 3
+    assert model.history_ == whole.history_
+    for key, value in model.net_.module_.state_dict().items():
+        assert torch.equal(value, whole.net_.module_.state_dict()[key]), key
 
 
 def test_the_best_weights_of_early_stopping_survive(X, tmp_path):
