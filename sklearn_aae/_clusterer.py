@@ -338,6 +338,12 @@ class AdversarialAutoencoderClusterer(
     ) -> None:
         self.cluster_centers_ = self.net_.module_.heads.detach().cpu().numpy().copy()
         n = len(self.cluster_centers_)
+        # Rows are checked elsewhere, but no row needs to be near a head.
+        if not np.isfinite(self._decode(self.cluster_centers_)).all():
+            raise ValueError(
+                "Decoded cluster heads are infinite after the last epoch: the training diverged. "
+                f"{self._advice_on_divergence()}"
+            )
         self.labels_ = self._probabilities(X).argmax(axis=1)
         self.cluster_sizes_ = np.bincount(self.labels_, minlength=n)
         if (self.cluster_sizes_ > 0).sum() < min(2, n):

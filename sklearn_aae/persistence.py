@@ -99,8 +99,8 @@ def save(estimator: BaseAdversarialAutoencoder, path: str | os.PathLike[str]) ->
     estimator : estimator of sklearn_aae
         Fitted.
     path : str or path-like
-        File to write. The name is free; ``.safetensors`` is the layout. An existing file is replaced
-        in one step when the new one is complete; on any error it stays as it is.
+        File to write. The name is free; ``.safetensors`` is the layout. An existing file is
+        replaced in one step when the new one is complete; on any error it stays as it is.
 
     Raises
     ------

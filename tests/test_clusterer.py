@@ -192,6 +192,14 @@ def test_unknown_clusters(fitted):
         fitted.sample(2, y=3)
 
 
+def test_heads_that_no_row_is_near_are_finite_rows_too():
+    rows = np.c_[X[:5], 1e4 * X[:5]]
+    model = make(n_clusters=2, max_iter=1, lr=1e5, n_components=1)
+    with pytest.raises(ValueError, match="infinite after the last epoch: the training diverged"):
+        model.fit(rows)
+    assert set(vars(model)) == set(model.get_params())
+
+
 def test_a_single_used_cluster_is_told_where_the_user_called():
     same = np.zeros((40, 3))
     message = r"All rows are in one of n_clusters=3 clusters.*balance_weight \(now 0.6\)"
