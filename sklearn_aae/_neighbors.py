@@ -11,8 +11,8 @@ from sklearn.utils import gen_batches
 
 __all__ = ["nearest_rows"]
 
-# Distances of wide rows are taken between their principal components: on 60,000 MNIST images the
-# neighbours are found in a quarter of the time and are of the same digit as often.
+# Distances of wide rows are taken between their principal components, which takes less time. Of the
+# ten nearest of 60,000 MNIST images by 50 components, 96 % are of the same digit.
 _MAX_COLUMNS = 50
 
 # Rows that the principal components are fitted to, evenly spaced.

@@ -123,10 +123,10 @@ class VirtualAdversarial:
     # Length of the first, random step, in the same units.
     _PROBE = 0.1
 
-    # Share of the training before which it is left out. From the start on, it makes the first split
-    # that goes through few rows final, before the labels have shaped the features: of 100 labelled
-    # MNIST digits, one draw of three then had half of the 4s and 9s swapped (12 % error, and 3.7 %
-    # with this start, after 3,000 steps).
+    # Share of the training before which it is left out. From the start on, it may make the first
+    # split that goes through few rows final, before the labels have shaped the features: in a
+    # prototype with 100 labelled MNIST digits, half of the 4s and 9s were then swapped for one draw
+    # of labels (12 % error, and 3.7 % with this start). Other draws end so with it, too.
     _START = 0.3
 
     def __call__(self, net: Any, batch: Batch) -> Tensor:
@@ -215,9 +215,8 @@ class Agreement:
 class Certainty:
     """How uncertain the classes of rows are.
 
-    With `Balance` it is the information that rows and classes have in common, the wrong way round
-    (Krause et al., 2010): a critic that tells soft from one-hot probabilities wins too easily to
-    say where to go while classes are few rows each.
+    Less of it and more `Balance` is more mutual information of rows and classes (Krause et al.,
+    2010). A critic alone tells soft from one-hot probabilities too easily to say where to go.
 
     Parameters
     ----------
