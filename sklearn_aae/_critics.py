@@ -151,9 +151,8 @@ class Critic:
         value = loss.on_prior(logits_real).mean() + weighted_mean(
             loss.on_codes(logits_code), weight
         )
-        right_real = logits_real.detach() > loss.border
-        right_code = logits_code.detach() <= loss.border
-        right = right_real.sum() + right_code.sum()
+        right = torch.count_nonzero(logits_real > loss.border)
+        right += torch.count_nonzero(logits_code <= loss.border)
         losses = {"discriminator": value, "accuracy": right / len(logits)}
         if penalized:
             (gradient,) = torch.autograd.grad(logits.sum(), inputs, create_graph=True)

@@ -91,7 +91,7 @@ class AdversarialTraining(Callback):
         lazy = self.n_steps_ % _PENALTY_INTERVAL == 0
         self.n_steps_ += 1
         recorded: dict[str, Tensor] = {}
-        total = codes.new_zeros(())
+        parts: list[Tensor] = []
         for critic in self.active:
             with net.autocast():
                 losses = critic.discriminator_loss(
@@ -102,13 +102,13 @@ class AdversarialTraining(Callback):
                     weight=targets.get("sample_weight"),
                     penalty_factor=float(_PENALTY_INTERVAL) if lazy else 0.0,
                 )
-            total = total + losses["discriminator"] + losses.get("penalty", 0.0)
+            parts += [losses[name] for name in ("discriminator", "penalty") if name in losses]
             for name, key in (("discriminator", "loss"), ("accuracy", "accuracy")):
                 full_name = self.loss_name(critic.name, f"discriminator_{key}")
                 recorded[full_name] = losses[name].detach()
         if self.active:
             clear_gradients(net.discriminator_optimizer_)
-            total.backward()
+            torch.autograd.backward(parts)
             net.discriminator_optimizer_.step()
         return recorded
 
@@ -131,11 +131,12 @@ class AdversarialTraining(Callback):
         """Record the epoch means of all losses; a loss that is not finite ends the training."""
         history = net.history
         rows = [row for row in history[-1]["batches"] if "train_batch_size" in row]
-        sizes = np.array([row["train_batch_size"] for row in rows])
         for name in rows[0]:
             if name in ("train_loss", "train_batch_size"):
                 continue
-            value = float(np.average([row[name] for row in rows], weights=sizes))
+            known = [row for row in rows if name in row]
+            sizes = [row["train_batch_size"] for row in known]
+            value = float(np.average([row[name] for row in known], weights=sizes))
             if not math.isfinite(value):
                 raise TrainingDiverged(f"{name} became {value} in epoch {len(history)}")
             history.record(name, value)

@@ -345,22 +345,24 @@ class Autoencoder(nn.Module):
         """
         if bounded:
             x = x.clamp(self.lower, self.upper)
-        # A deterministic encoder draws nothing.
-        width = 0 if self.posterior == "deterministic" else self.n_components
-        eta = x.new_zeros(len(x), width)
-        if generator is not None and width > 0:
-            eta = torch.randn(eta.shape, generator=generator, device=x.device, dtype=x.dtype)
         if self.posterior == "implicit":
-            x = torch.cat([x, eta], dim=1)
+            x = torch.cat([x, self._eta(x, generator)], dim=1)
         # In the dtype of x also where the encoder computes in bfloat16.
-        return self._codes(self.encoder(x).to(x.dtype), eta)
+        return self._codes(self.encoder(x).to(x.dtype), generator)
 
-    def _codes(self, output: Tensor, eta: Tensor) -> Tensor:
+    def _codes(self, output: Tensor, generator: torch.Generator | None) -> Tensor:
         """From the encoder's output to codes."""
         if self.posterior != "gaussian":
             return output
         mu, log_sigma = output.chunk(2, dim=1)
-        return mu + log_sigma.exp() * eta
+        return mu + log_sigma.exp() * self._eta(mu, generator)
+
+    def _eta(self, like: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Noise of the posterior, (n, n_components), for n rows: its centre without a generator."""
+        shape = (len(like), self.n_components)
+        if generator is None:
+            return like.new_zeros(shape)
+        return torch.randn(shape, generator=generator, device=like.device, dtype=like.dtype)
 
     def decode(self, codes: Tensor, y: Tensor | None = None) -> Tensor:
         """The decoder's output for codes, of the classes y where the decoder sees them."""
@@ -411,9 +413,9 @@ class CategoricalAutoencoder(Autoencoder):
     def decoder_width(n_components: int, n_classes: int = 0) -> int:
         return n_components + n_classes
 
-    def _codes(self, output: Tensor, eta: Tensor) -> Tensor:
+    def _codes(self, output: Tensor, generator: torch.Generator | None) -> Tensor:
         style, logits = output[:, : -self.n_classes], output[:, -self.n_classes :]
-        return torch.cat([super()._codes(style, eta), logits.softmax(dim=1)], dim=1)
+        return torch.cat([super()._codes(style, generator), logits.softmax(dim=1)], dim=1)
 
 
 class EmbeddingAutoencoder(CategoricalAutoencoder):
