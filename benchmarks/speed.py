@@ -3,8 +3,8 @@
 - training: a step of `fit` against `plain_training.py`, which computes literally the same, for
   three networks on 20,000 x 784 and one on 5,000 x 20; on one and two threads; and what `fit` takes
   besides. With `precision="bf16"` and `compile=True` as well.
-- peers: an epoch of the same autoencoder in skorch with its default loop, PyOD's AutoEncoder (both
-  without a discriminator), and pythae's Adversarial_AE.
+- peers: an epoch of adversarial training against the same steps in skorch's default loop and
+  pythae's Adversarial_AE, and one without a discriminator against skorch and PyOD's AutoEncoder.
 - inference: `transform`, `reconstruct` and `score_samples` of 60,000 x 784, default networks,
   against raw forward passes of standardised tensors.
 - growth: fit (one epoch) and score for 10,000 to 1,000,000 rows of 50 columns, hidden layers of 8
@@ -45,7 +45,9 @@ import torch
 from plain_training import Clock
 from resumable import Results
 from sklearn.model_selection import GridSearchCV
+from skorch import NeuralNet
 from torch import nn
+from torch.nn.functional import softplus
 
 from sklearn_aae import AdversarialAutoencoder
 
@@ -150,30 +152,74 @@ def run_options(size, repetition):
 # Peers: seconds of an epoch of training alone.
 
 
+def dense(sizes):
+    layers = [nn.Linear(sizes[0], sizes[1])]
+    for n_in, n_out in pairwise(sizes[1:]):
+        layers += [nn.ReLU(), nn.Linear(n_in, n_out)]
+    return nn.Sequential(*layers)
+
+
 def mirrored(hidden, n_columns):
-    """Encoder and decoder as those of ours."""
-
-    def dense(sizes):
-        layers = [nn.Linear(sizes[0], sizes[1])]
-        for n_in, n_out in pairwise(sizes[1:]):
-            layers += [nn.ReLU(), nn.Linear(n_in, n_out)]
-        return nn.Sequential(*layers)
-
+    """Encoder and decoder as those of ours, but for their first weights."""
     return dense([n_columns, *hidden, N_COMPONENTS]), dense(
         [N_COMPONENTS, *hidden[::-1], n_columns]
     )
+
+
+def discriminator():
+    return dense([N_COMPONENTS, 128, 128, 1])
 
 
 def train_ours(size, n_epochs):
     return sum(fit(size)[0].ours)
 
 
-def train_skorch(size, n_epochs):
-    from skorch import NeuralNetRegressor
+def train_ours_alone(size, n_epochs):
+    return sum(fit(size, adversarial_weight=0, noise=0)[0].ours)
 
+
+class Adversarial(NeuralNet):
+    """An adversarial autoencoder as a user of skorch would write it, in its default loop."""
+
+    def __init__(self, *args, discriminator, **kwargs):
+        self.discriminator = discriminator
+        super().__init__(*args, **kwargs)
+
+    def initialize_module(self):
+        super().initialize_module()
+        self.discriminator_ = self.discriminator
+        return self
+
+    def initialize_optimizer(self, *args, **kwargs):
+        self.optimizer_ = self.optimizer(self.module_.parameters(), lr=self.lr)
+        self.d_optimizer_ = self.optimizer(self.discriminator_.parameters(), lr=self.lr)
+        return self
+
+    def train_step(self, batch, **kwargs):
+        x, _ = batch
+        codes = self.module_[0](x)
+        real = torch.randn_like(codes)
+        on_prior = self.discriminator_(real).squeeze(1)
+        on_codes = self.discriminator_(codes.detach()).squeeze(1)
+        d_loss = softplus(-on_prior).mean() + softplus(on_codes).mean()
+        self.d_optimizer_.zero_grad()
+        d_loss.backward()
+        self.d_optimizer_.step()
+
+        reconstruction = self.module_[1](codes)
+        fooling = softplus(-self.discriminator_(codes).squeeze(1)).mean()
+        loss = self.criterion_(reconstruction, x) + 0.1 * fooling
+        self.optimizer_.zero_grad()
+        loss.backward()
+        self.optimizer_.step()
+        return {"loss": loss.detach(), "y_pred": reconstruction.detach()}
+
+
+def train_skorch(size, n_epochs, kind=NeuralNet, **parameters):
     hidden, batch_size, n_rows, n_columns, _ = SIZES[size]
-    net = NeuralNetRegressor(
+    net = kind(
         nn.Sequential(*mirrored(hidden, n_columns)),
+        nn.MSELoss,
         max_epochs=n_epochs,
         batch_size=batch_size,
         optimizer=torch.optim.Adam,
@@ -181,9 +227,14 @@ def train_skorch(size, n_epochs):
         train_split=None,
         iterator_train__shuffle=True,
         verbose=0,
+        **parameters,
     ).initialize()
     X = table(n_rows, n_columns)[: n_rows * 9 // 10]
     return seconds(lambda: net.partial_fit(X, X))
+
+
+def train_skorch_adversarial(size, n_epochs):
+    return train_skorch(size, n_epochs, Adversarial, discriminator=discriminator())
 
 
 def train_pyod(size, n_epochs):
@@ -208,7 +259,7 @@ def train_pythae(size, n_epochs):
     from pythae import models, trainers
     from pythae.data.datasets import BaseDataset
     from pythae.models.base.base_utils import ModelOutput
-    from pythae.models.nn import BaseDecoder, BaseEncoder
+    from pythae.models.nn import BaseDecoder, BaseDiscriminator, BaseEncoder
 
     hidden, batch_size, n_rows, n_columns, _ = SIZES[size]
     encode, decode = mirrored(hidden, n_columns)
@@ -230,10 +281,18 @@ def train_pythae(size, n_epochs):
         def forward(self, z):
             return ModelOutput(reconstruction=self.network(z))
 
+    class Discriminator(BaseDiscriminator):
+        def __init__(self):
+            super().__init__()
+            self.network = nn.Sequential(discriminator(), nn.Sigmoid())
+
+        def forward(self, z):
+            return ModelOutput(embedding=self.network(z))
+
     logging.getLogger("pythae").setLevel(logging.WARNING)
     shape = {"input_dim": (n_columns,), "latent_dim": N_COMPONENTS}
     config = models.Adversarial_AE_Config(**shape, deterministic_posterior=True)
-    model = models.Adversarial_AE(config, Encoder(), Decoder())
+    model = models.Adversarial_AE(config, Encoder(), Decoder(), Discriminator())
     x = torch.from_numpy(table(n_rows, n_columns)[: n_rows * 9 // 10])
     data = BaseDataset(x, torch.zeros(len(x)))
     with tempfile.TemporaryDirectory() as folder:
@@ -248,12 +307,17 @@ def train_pythae(size, n_epochs):
             return seconds(trainer.train)
 
 
-PEERS = {
+WITH_DISCRIMINATOR = {
     "AdversarialAutoencoder": train_ours,
-    "skorch, default loop": train_skorch,
-    "PyOD AutoEncoder": train_pyod,
+    "such steps in skorch's default loop": train_skorch_adversarial,
     "pythae Adversarial_AE": train_pythae,
 }
+WITHOUT_DISCRIMINATOR = {
+    "adversarial_weight=0, noise=0": train_ours_alone,
+    "skorch, default loop": train_skorch,
+    "PyOD AutoEncoder": train_pyod,
+}
+PEERS = WITH_DISCRIMINATOR | WITHOUT_DISCRIMINATOR
 PACKAGES = {"PyOD AutoEncoder": "pyod", "pythae Adversarial_AE": "pythae"}
 
 
@@ -446,6 +510,13 @@ def lines_by_size(names, rows, unit):
             yield f"\n{name} is missing: it was not installed."
 
 
+def lines_of_peers(rows):
+    yield from lines_by_size(list(WITH_DISCRIMINATOR), rows, unit="s")
+    yield "\nEncoder and decoder alone, and with the discriminator that the others do not train:\n"
+    alone = [*WITHOUT_DISCRIMINATOR, "AdversarialAutoencoder"]
+    yield from lines_by_size(alone, rows, unit="s")
+
+
 def lines_of_inference(rows):
     yield "| dtype of X | what | seconds | against | ratio |"
     yield "|---|---|---|---|---|"
@@ -487,7 +558,7 @@ def tables(rows):
         ),
         "peers": (
             "Epoch of training against other packages, one thread",
-            partial(lines_by_size, list(PEERS), unit="s"),
+            lines_of_peers,
         ),
         "inference": ("60,000 x 784 against raw passes, one thread", lines_of_inference),
         "growth": ("Growth of fit (one epoch) and score, one thread", lines_of_growth),

@@ -23,10 +23,10 @@ from sklearn_aae._compat import (
 from sklearn_aae._critics import Critic
 from sklearn_aae._density import (
     MAX_REFERENCES,
+    NeighborSearch,
     column_contributions,
     fit_density,
     log_density,
-    neighbor_distances,
 )
 from sklearn_aae._docs import document_shared_parameters
 from sklearn_aae._inference import in_dtype
@@ -482,9 +482,10 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
                 return discriminator(critic.with_labels(z, unlabelled)).squeeze(1)
 
         elif self.score_method == "log_likelihood":
+            search = NeighborSearch(self._density, X.dtype)
 
             def score(x: Tensor) -> Tensor:
-                rho_squared = neighbor_distances(self._density, *self._split_rows(autoencoder, x))
+                rho_squared = search.mean_squares(*self._split_rows(autoencoder, x))
                 return torch.from_numpy(log_density(self._density, rho_squared))
 
         else:

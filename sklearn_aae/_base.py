@@ -695,13 +695,12 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         """
         check_is_fitted(self)
         validated = self._validated(X)
-        autoencoder = self._autoencoder(validated.dtype)
 
-        def reconstruction(x: Tensor) -> Tensor:
-            return self._mean(autoencoder(x))
+        def reconstruction(autoencoder: Autoencoder, codes: Tensor) -> Tensor:
+            return self._mean(autoencoder.decode(codes))
 
-        width = self.n_features_in_
-        return output_frame(self, self._on_rows(reconstruction, validated, width), X)
+        decoded = self._on_codes(reconstruction, validated, self.n_features_in_)
+        return output_frame(self, decoded, X)
 
     @property
     def encoder_(self) -> nn.Module:
@@ -750,12 +749,10 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         return in_dtype(self.net_.module_, dtype)
 
     def _encode(self, X: np.ndarray) -> np.ndarray:
-        autoencoder = self._autoencoder(X.dtype)
+        def style(_: Autoencoder, codes: Tensor) -> Tensor:
+            return codes[:, : self.n_components_]
 
-        def style(x: Tensor) -> Tensor:
-            return autoencoder.encode(x)[:, : self.n_components_]
-
-        return self._on_rows(style, X, self.n_components_)
+        return self._on_codes(style, X, self.n_components_)
 
     def _decode(self, codes: np.ndarray) -> np.ndarray:
         """What the decoder makes of its inputs, in the units of X."""
@@ -770,17 +767,44 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         return self._likelihood.to(output.device, output.dtype).mean(output)
 
     def _standardized(self, chunk: np.ndarray) -> Tensor:
-        dtype = chunk.dtype
-        with np.errstate(over="ignore"):  # infinite is far enough: the encoder clips, squash too
-            x = torch.from_numpy(chunk - self._center.astype(dtype))
-        # In place: to write a new array takes as long as the division.
-        return squashed(x.div_(torch.from_numpy(self._scale.astype(dtype))), self._knee)
+        return squashed(self._scaled(chunk), self._knee)
+
+    def _bounded(self, chunk: np.ndarray) -> Tensor:
+        """Standardised rows with values beyond the training range moved to its border."""
+        x = self._scaled(chunk)
+        module = self.net_.module_
+        lower, upper = (bound.to("cpu", x.dtype) for bound in (module.lower, module.upper))
+        # Where the range ends before the knee, nothing that is squashed stays where it is.
+        if max(-lower.min(), upper.max()) > self._knee:
+            x = squashed(x, self._knee)
+        return x.clamp_(lower, upper)
+
+    def _scaled(self, chunk: np.ndarray) -> Tensor:
+        # torch, which subtracts faster than NumPy, warns of arrays that it must not write to.
+        x = torch.from_numpy(chunk if chunk.flags.writeable else chunk.copy())
+        center, scale = (
+            torch.from_numpy(v.astype(chunk.dtype)) for v in (self._center, self._scale)
+        )
+        # In place: to write a new array takes as long as the division. What overflows is far
+        # enough: it is squashed or moved to the border.
+        return x.sub(center).div_(scale)
 
     def _on_rows(
         self, function: Callable[[Tensor], Tensor], X: np.ndarray, width: int | None
     ) -> np.ndarray:
         """Apply a function of standardised rows to X, chunk by chunk."""
         return self._in_chunks(function, X, width, self._standardized)
+
+    def _on_codes(
+        self, function: Callable[[Autoencoder, Tensor], Tensor], X: np.ndarray, width: int
+    ) -> np.ndarray:
+        """Apply a function of the networks and the codes of rows to X, chunk by chunk."""
+        autoencoder = self._autoencoder(X.dtype)
+
+        def of_rows(x: Tensor) -> Tensor:
+            return function(autoencoder, autoencoder.encode(x, bounded=False))
+
+        return self._in_chunks(of_rows, X, width, self._bounded)
 
     def _in_chunks(
         self,

@@ -333,13 +333,11 @@ class AdversarialAutoencoderClassifier(
             In the order of `classes_`; rows have sum 1.
         """
         check_is_fitted(self)
-        X = self._validated(X)
-        autoencoder = self._autoencoder(X.dtype)
 
-        def probabilities(x: Tensor) -> Tensor:
-            return autoencoder.encode(x)[:, self.n_components_ :]
+        def probabilities(_: Autoencoder, codes: Tensor) -> Tensor:
+            return codes[:, self.n_components_ :]
 
-        return self._on_rows(probabilities, X, self._n_classes)
+        return self._on_codes(probabilities, self._validated(X), self._n_classes)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Logarithms of the probabilities of the classes.

@@ -372,12 +372,10 @@ class AdversarialAutoencoderClusterer(
         return self._probabilities(self._validated(X))
 
     def _probabilities(self, X: np.ndarray) -> np.ndarray:
-        autoencoder = self._autoencoder(X.dtype)
+        def probabilities(_: Autoencoder, codes: Tensor) -> Tensor:
+            return codes[:, self.n_components_ :]
 
-        def probabilities(x: Tensor) -> Tensor:
-            return autoencoder.encode(x)[:, self.n_components_ :]
-
-        return self._on_rows(probabilities, X, autoencoder.n_classes)
+        return self._on_codes(probabilities, X, self.net_.module_.n_classes)
 
     def predict(self, X: Any) -> np.ndarray:
         """Most probable cluster.
@@ -408,13 +406,11 @@ class AdversarialAutoencoderClusterer(
             In the dtype of X; between heads where the cluster of a row is uncertain.
         """
         check_is_fitted(self)
-        X = self._validated(X)
-        autoencoder: Any = self._autoencoder(X.dtype)
 
-        def points(x: Tensor) -> Tensor:
-            return autoencoder.embed(autoencoder.encode(x))
+        def points(autoencoder: Any, codes: Tensor) -> Tensor:
+            return autoencoder.embed(codes)
 
-        return self._on_rows(points, X, self.n_components_)
+        return self._on_codes(points, self._validated(X), self.n_components_)
 
     def inverse_transform(self, Z: Any) -> Any:
         """Decode points of the map.

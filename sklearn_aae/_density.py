@@ -23,15 +23,17 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from sklearn.neighbors import NearestNeighbors
+from torch import Tensor
 
 __all__ = [
     "MAX_REFERENCES",
     "Density",
+    "NeighborSearch",
     "column_contributions",
     "fit_density",
     "log_density",
-    "neighbor_distances",
 ]
 
 # A sample of this size finds neighbours nearly as good as all rows do, and bounds memory and time.
@@ -98,23 +100,76 @@ def fit_density(decoded: np.ndarray, residual: np.ndarray, n_components: int) ->
     return Density(references[kept], scale, min(k, int(kept.sum())), epsilon)
 
 
-def _nearest(density: Density, queries: np.ndarray, *, return_distance: bool) -> np.ndarray:
-    search = NearestNeighbors(n_neighbors=density.n_neighbors, algorithm="brute")
-    found = search.fit(density.references).kneighbors(queries, return_distance=return_distance)
-    return found[0] if return_distance else found
-
-
-def neighbor_distances(density: Density, decoded: np.ndarray, residual: np.ndarray) -> np.ndarray:
-    """Mean squared distance rho² to the nearest references, array (n_samples,).
+class NeighborSearch:
+    """Distances of rows to their nearest references, in the precision that the rows have.
 
     Parameters
     ----------
     density : Density
-    decoded, residual : ndarray of shape (n_samples, n_features)
-        Split of rows in standardised units, float64.
+        Holder of the references.
+    dtype : dtype
+        float64, or float32 for rows that are known to that precision only, which takes less time.
     """
-    queries = _joined(decoded, residual, density.residual_scale)
-    return np.square(_nearest(density, queries, return_distance=True)).mean(axis=1)
+
+    # In float32, squared distances come from products, |q|² + |r|² - 2 qr, and lose the digits by
+    # which they are smaller than these. Below this share of them they are taken from differences,
+    # which takes longer, and of some more neighbours, since their order may change.
+    _NEAR = 0.1
+    _SPARE = 2
+
+    def __init__(self, density: Density, dtype: np.dtype) -> None:
+        self._density = density
+        self._search = NearestNeighbors(n_neighbors=density.n_neighbors, algorithm="brute")
+        self._search.fit(density.references)
+        self._references: Tensor | None = None
+        if dtype == np.float32:
+            # Centred rows lose less to rounding.
+            self._center = density.references.mean(axis=0)
+            self._references = torch.from_numpy(density.references - self._center).float()
+            self._half_norms = 0.5 * self._references.square().sum(dim=1)
+
+    def positions(self, decoded: np.ndarray, residual: np.ndarray) -> np.ndarray:
+        """Positions of the nearest references, array (n_samples, n_neighbors), in float64."""
+        return self._search.kneighbors(self._queries(decoded, residual), return_distance=False)
+
+    def mean_squares(self, decoded: np.ndarray, residual: np.ndarray) -> np.ndarray:
+        """Mean squared distance rho² to the nearest references, array (n_samples,).
+
+        Parameters
+        ----------
+        decoded, residual : ndarray of shape (n_samples, n_features)
+            Split of rows in standardised units, float64.
+        """
+        queries = self._queries(decoded, residual)
+        if self._references is None:
+            return self._mean_squares(queries)
+        rho_squared = self._mean_squares_in_float32(queries, self._references)
+        overflown = np.flatnonzero(~np.isfinite(rho_squared))
+        if len(overflown) > 0:
+            rho_squared[overflown] = self._mean_squares(queries[overflown])
+        return rho_squared
+
+    def _queries(self, decoded: np.ndarray, residual: np.ndarray) -> np.ndarray:
+        return _joined(decoded, residual, self._density.residual_scale)
+
+    def _mean_squares(self, queries: np.ndarray) -> np.ndarray:
+        return np.square(self._search.kneighbors(queries)[0]).mean(axis=1)
+
+    def _mean_squares_in_float32(self, queries: np.ndarray, references: Tensor) -> np.ndarray:
+        q = torch.from_numpy(queries - self._center).float()
+        half_norms = 0.5 * q.square().sum(dim=1)
+        # |q - r|² / 2 but for |q|² / 2, which all references have in common.
+        halves = torch.addmm(self._half_norms, q, references.T, alpha=-1)
+        k = self._density.n_neighbors
+        found = halves.topk(min(k + self._SPARE, len(references)), largest=False)
+        squares = 2 * (found.values + half_norms[:, None])
+        largest = self._half_norms[found.indices].amax(dim=1) + half_norms
+        near = (squares[:, 0] < self._NEAR * largest).nonzero().squeeze(1)
+        if len(near) > 0:
+            x = q[near]
+            differences = (references[r].sub_(x) for r in found.indices[near].T)
+            squares[near] = torch.stack([d.square_().sum(dim=1) for d in differences], dim=1)
+        return squares.topk(k, largest=False).values.double().mean(dim=1).numpy()
 
 
 def log_density(density: Density, rho_squared: np.ndarray) -> np.ndarray:
@@ -133,8 +188,9 @@ def column_contributions(density: Density, decoded: np.ndarray, residual: np.nda
     In proportion to the squared differences of x itself, not of its parts: a decoding smears one
     odd column over all, x does not.
     """
+    search = NeighborSearch(density, decoded.dtype)
+    neighbors = search.positions(decoded, residual)
     queries = _joined(decoded, residual, density.residual_scale)
-    neighbors = _nearest(density, queries, return_distance=False)
     d = decoded.shape[1]
     squares = np.zeros(decoded.shape)
     for neighbor in neighbors.T:
@@ -144,4 +200,4 @@ def column_contributions(density: Density, decoded: np.ndarray, residual: np.nda
     total = squares.sum(axis=1, keepdims=True)
     # A row equal to all its neighbours: every column has the same share of nothing.
     share = np.divide(squares, total, out=np.full_like(squares, 1 / d), where=total > 0)
-    return neighbor_distances(density, decoded, residual)[:, None] * share
+    return search.mean_squares(decoded, residual)[:, None] * share

@@ -12,10 +12,10 @@ from skorch.callbacks import Callback
 
 from sklearn_aae import AdversarialAutoencoder
 from sklearn_aae._density import (
+    NeighborSearch,
     column_contributions,
     fit_density,
     log_density,
-    neighbor_distances,
 )
 
 
@@ -35,18 +35,44 @@ def fitted(X):
     return AdversarialAutoencoder(max_iter=30, random_state=0).fit(X)
 
 
+def neighbor_distances(density, decoded, residual, dtype="float64"):
+    return NeighborSearch(density, np.dtype(dtype)).mean_squares(decoded, residual)
+
+
 # Pure functions.
 
 
-def test_distances_agree_with_all_pairs(rng):
-    decoded, residual = rng.normal(size=(2, 50, 4))
-    queries = rng.normal(size=(2, 7, 4))
+@pytest.mark.parametrize("offset", [0, 1e3])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_distances_agree_with_all_pairs(rng, dtype, offset):
+    decoded, residual = offset + rng.normal(size=(2, 50, 4))
+    queries = offset + rng.normal(size=(2, 7, 4))
+    queries[:, 0] = decoded[0], residual[0]
     density = fit_density(decoded, residual, n_components=2)
     kept = density.references
     joined = np.concatenate([queries[0], math.sqrt(4 / 2) * queries[1]], axis=1)
     squares = np.square(joined[:, None] - kept[None]).sum(axis=2)
     expected = np.sort(squares, axis=1)[:, : density.n_neighbors].mean(axis=1)
-    assert_allclose(neighbor_distances(density, *queries), expected)
+    rtol = {"float32": 1e-5, "float64": 1e-7}[dtype]
+    assert_allclose(neighbor_distances(density, *queries, dtype), expected, rtol=rtol)
+
+
+@pytest.mark.parametrize("n_references", [3, 11, 40])
+def test_a_row_near_ten_copies_of_a_reference_is_near_in_float32(rng, n_references):
+    reference = 100 + rng.normal(size=(1, 30))
+    decoded = np.repeat(reference, n_references, axis=0)
+    density = fit_density(decoded, 0 * decoded, n_components=5)
+    query = reference + 1e-4
+    found = neighbor_distances(density, query, 0 * query, "float32")
+    assert_allclose(found, 30 * 1e-8, rtol=1e-3)
+
+
+def test_rows_that_overflow_in_float32_have_exact_distances(rng):
+    decoded = rng.normal(size=(50, 4))
+    density = fit_density(decoded, 0 * decoded, n_components=2)
+    queries = decoded[:3] + np.array([[0], [1e25], [1e60]])
+    found = neighbor_distances(density, queries, 0 * queries, "float32")
+    assert_allclose(found, neighbor_distances(density, queries, 0 * queries), rtol=1e-5)
 
 
 def test_density_of_a_normal_sample_is_near_the_normal_density(rng):
