@@ -26,7 +26,7 @@ _MAX_DISTANCES = 3_600_000_000
 
 _CHUNK = 10_000
 
-# Positions of neighbours that are compared at once.
+# Entries of the arrays in which shared neighbours are counted, at most.
 _MAX_COMPARISONS = 10_000_000
 
 # Share of what a row holds of a class that comes from its neighbours (Zhou et al., 2004).
@@ -124,9 +124,16 @@ def shared_neighbors(nearest: np.ndarray, counting: np.ndarray | None = None) ->
     """
     n_rows, n_neighbors = nearest.shape
     n_shared = np.zeros((n_rows, n_neighbors), dtype=np.float32)
-    for rows in gen_batches(n_rows, max(1, _MAX_COMPARISONS // n_neighbors**3)):
-        own, theirs = nearest[rows], nearest[nearest[rows]]
-        n_shared[rows] = (own[:, None, :, None] == theirs[:, :, None, :]).sum(axis=(2, 3))
+    n_at_once = max(1, min(n_rows, _MAX_COMPARISONS // max(n_rows, n_neighbors**2)))
+    is_near = np.zeros((n_at_once, n_rows), dtype=bool)
+    for rows in gen_batches(n_rows, n_at_once):
+        own = nearest[rows]
+        theirs = nearest[own]
+        mine = is_near[: len(own)]
+        np.put_along_axis(mine, own, True, axis=1)
+        found = np.take_along_axis(mine, theirs.reshape(len(own), -1), axis=1)
+        n_shared[rows] = found.reshape(theirs.shape).sum(axis=2)
+        np.put_along_axis(mine, own, False, axis=1)
     if counting is not None:
         n_shared[np.setdiff1d(np.arange(n_rows), counting)] = 0
     ends = n_neighbors * np.arange(n_rows + 1)
