@@ -182,3 +182,29 @@ def test_copies_of_one_row_are_fewer_clusters_than_asked_for():
     p = spectral_partition(graph_of(np.zeros((30, 3), dtype=np.float32)), 4, 0)
     assert_array_equal(p.sum(axis=1), 1)
     assert 1 <= p.any(axis=0).sum() <= 4
+
+
+def test_a_row_with_weak_edges_belongs_to_its_group_all_the_same():
+    group = np.repeat([0, 1], [40, 4])
+    graph = (group[:, None] == group) * 100.0
+    np.fill_diagonal(graph, 0)
+    graph[43, 40:43] = graph[40:43, 43] = 0.01
+    p = spectral_partition(sparse.csr_array(graph), 2, 0)
+    assert_array_equal(partition_of(p), group)
+
+
+def test_fewer_rows_with_edges_than_clusters_are_a_partition():
+    graph = sparse.csr_array(([1.0, 1.0], ([2, 5], [5, 2])), shape=(9, 9))
+    p = spectral_partition(graph, 4, 0)
+    assert_array_equal(p.sum(axis=1), np.isin(np.arange(9), [2, 5]))
+
+
+def test_leading_eigenvectors_agree_with_those_of_the_dense_matrix():
+    # A ring of 400 rows: eigenvalues close to each other, each of them repeated.
+    far = np.abs(np.subtract.outer(np.arange(400), np.arange(400)))
+    ring = sparse.csr_array(np.isin(np.minimum(far, 400 - far), [1, 2, 3]) / 6.0)
+    vectors = neighbors._leading_eigenvectors(ring, 7, np.random.RandomState(0))
+    assert_allclose(vectors.T @ vectors, np.eye(7), atol=1e-9)
+    expected = np.linalg.eigvalsh(ring.toarray())[::-1][:7]
+    found = vectors.T @ (ring @ vectors)
+    assert_allclose(found, np.diag(expected), atol=1e-7)
