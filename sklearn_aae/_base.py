@@ -41,6 +41,7 @@ from sklearn_aae._critics import ADVERSARIAL_LOSSES, Critic
 from sklearn_aae._diagnostics import n_distinct_rows, training_problems
 from sklearn_aae._inference import apply_in_chunks, in_dtype
 from sklearn_aae._likelihoods import LIKELIHOODS, make_likelihood
+from sklearn_aae._neighbors import nearest_rows
 from sklearn_aae._net import AdversarialNet, Rows
 from sklearn_aae._scaling import KNEE, chunk_size, column_scaling, squashed, value_range
 from sklearn_aae.callbacks import (
@@ -320,9 +321,26 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         """Of the training rows with these labels, those that each batch draws from as well."""
         return None
 
-    def _neighbors(self, rows: Rows, sample_weight: np.ndarray | None) -> np.ndarray | None:
-        """Nearest training rows of each, where a term compares them."""
-        return None
+    def _compare_rows(
+        self, rows: Rows, labels: np.ndarray | None, sample_weight: np.ndarray | None
+    ) -> None:
+        """Add to the training rows what terms know from comparing them, such as neighbours."""
+
+    def _nearest_rows(
+        self, rows: Rows, n_neighbors: int, sample_weight: np.ndarray | None
+    ) -> np.ndarray | None:
+        """Nearest training rows of each, at most half as many as a class has on average."""
+
+        def standardized(positions: np.ndarray) -> np.ndarray:
+            x, _ = rows[torch.from_numpy(positions).to(rows.index_device)]
+            return x.cpu().numpy()
+
+        # Rows of weight zero teach nothing, as neighbours neither.
+        counting = None if sample_weight is None else np.flatnonzero(sample_weight)
+        n = len(rows) if counting is None else len(counting)
+        # Where all rows are neighbours of each other, they are of one class.
+        n_neighbors = max(1, min(int(n_neighbors), n // (2 * self._n_classes)))
+        return nearest_rows(standardized, len(rows), n_neighbors, self.net_.seed, counting)
 
     def _fit_after_training(
         self,
@@ -491,9 +509,10 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             ),
         )
         weight = targets.get("sample_weight")
-        rows.neighbors = self._neighbors(
-            rows, weight if weight is None or training is None else weight[training]
-        )
+        if training is not None:
+            labels = None if labels is None else labels[training]
+            weight = None if weight is None else weight[training]
+        self._compare_rows(rows, labels, weight)
         single_pass = n_epochs is not None
         net.batch_size = resolve_batch_size(self.batch_size, len(rows))
         if n_epochs is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -19,6 +21,7 @@ from sklearn_aae._base import (
 )
 from sklearn_aae._compat import (
     CallbackSupportMixin,
+    Interval,
     StrOptions,
     _fit_context,
     output_frame,
@@ -26,7 +29,9 @@ from sklearn_aae._compat import (
 from sklearn_aae._critics import Critic
 from sklearn_aae._docs import document_shared_parameters
 from sklearn_aae._labels import class_positions, class_probabilities, encode_labels, one_hot
-from sklearn_aae._terms import Classification, VirtualAdversarial
+from sklearn_aae._neighbors import shared_neighbors, spread_labels
+from sklearn_aae._net import Rows
+from sklearn_aae._terms import Classification, Guidance, VirtualAdversarial
 from sklearn_aae.modules import Autoencoder, CategoricalAutoencoder
 from sklearn_aae.priors import Categorical, Joint
 
@@ -42,7 +47,8 @@ class AdversarialAutoencoderClassifier(
     The encoder splits a row into its class and its style; the decoder needs both to restore it.
     One discriminator matches the style with `prior`, whatever the class, another makes the class
     probabilities look like one-hot vectors, and the cross-entropy on labelled rows says which class
-    is which [1]_. A fourth term keeps the class of a row the same in its neighbourhood [2]_.
+    is which [1]_. Labels that have spread to neighbours guide the start; then a term keeps the
+    class of a row the same in its neighbourhood [2]_.
 
     Rows with ``y = -1`` are unlabelled, as in `sklearn.semi_supervised`.
 
@@ -62,6 +68,17 @@ class AdversarialAutoencoderClassifier(
 
     classification_weight : float, default=1.0
         Weight of the cross-entropy on labelled rows, in nats.
+
+    propagation_weight : float, default=1.0
+        Weight of the cross-entropy, in nats, with labels that have spread from labelled rows to
+        their neighbours, to the neighbours of these and so on, before the training [3]_, [4]_: it
+        guides the training until the virtual adversarial term starts. With 0, or where all rows are
+        labelled, nobody looks for neighbours.
+
+    n_neighbors : int, default=10
+        Nearest training rows that count as neighbours of a row, at most half as many as a class
+        has on average. Of wide rows the first 50 principal components are compared; of more than
+        60,000 rows, each is compared with a sample of them.
 
     virtual_adversarial_weight : float, default=0.3
         Weight of the change of the class probabilities, in nats, on a step from each row in its
@@ -116,6 +133,10 @@ class AdversarialAutoencoderClassifier(
        section 4, https://arxiv.org/abs/1511.05644
     .. [2] Miyato, Maeda, Koyama and Ishii (2019), "Virtual adversarial training",
        https://arxiv.org/abs/1704.03976
+    .. [3] Zhou, Bousquet, Lal, Weston and Schölkopf (2004), "Learning with local and global
+       consistency", https://papers.nips.cc/paper/2506
+    .. [4] Iscen, Tolias, Avrithis and Chum (2019), "Label propagation for deep semi-supervised
+       learning", https://arxiv.org/abs/1904.04717
 
     Examples
     --------
@@ -137,6 +158,8 @@ class AdversarialAutoencoderClassifier(
         "class_prior": [StrOptions({"auto", "uniform", "empirical"}), "array-like"],
         "category_weight": [NON_NEGATIVE],
         "classification_weight": [POSITIVE],
+        "propagation_weight": [NON_NEGATIVE],
+        "n_neighbors": [Interval(numbers.Integral, 1, None, closed="left")],
         "virtual_adversarial_weight": [NON_NEGATIVE],
         "virtual_adversarial_radius": [POSITIVE],
     }
@@ -174,6 +197,8 @@ class AdversarialAutoencoderClassifier(
         class_prior: Any = "auto",
         category_weight: float = 0.3,
         classification_weight: float = 1.0,
+        propagation_weight: float = 1.0,
+        n_neighbors: int = 10,
         virtual_adversarial_weight: float = 0.3,
         virtual_adversarial_radius: float = 0.2,
         callbacks: Any = None,
@@ -221,6 +246,8 @@ class AdversarialAutoencoderClassifier(
         self.class_prior = class_prior
         self.category_weight = category_weight
         self.classification_weight = classification_weight
+        self.propagation_weight = propagation_weight
+        self.n_neighbors = n_neighbors
         self.virtual_adversarial_weight = virtual_adversarial_weight
         self.virtual_adversarial_radius = virtual_adversarial_radius
 
@@ -291,6 +318,10 @@ class AdversarialAutoencoderClassifier(
 
     def _make_terms(self, labels: np.ndarray | None) -> tuple[Any, ...]:
         terms: list[Any] = [Classification(float(self.classification_weight))]
+        if self.propagation_weight > 0 and self._rows_with_labels(labels) is not None:
+            # The virtual adversarial term then corrects what has spread to wrong rows.
+            stop = VirtualAdversarial.START if self.virtual_adversarial_weight > 0 else math.inf
+            terms.append(Guidance(float(self.propagation_weight), "propagation", stop))
         if self.virtual_adversarial_weight > 0:
             terms.append(
                 VirtualAdversarial(
@@ -303,6 +334,18 @@ class AdversarialAutoencoderClassifier(
         if labels is None or (labels >= 0).all():
             return None
         return np.flatnonzero(labels >= 0)
+
+    def _compare_rows(
+        self, rows: Rows, labels: np.ndarray | None, sample_weight: np.ndarray | None
+    ) -> None:
+        if self.propagation_weight == 0 or rows.labelled is None:
+            return
+        nearest = self._nearest_rows(rows, self.n_neighbors, sample_weight)
+        if nearest is not None and labels is not None:
+            counting = None if sample_weight is None else np.flatnonzero(sample_weight)
+            graph = shared_neighbors(nearest, counting)
+            spread = spread_labels(graph, labels, self.class_prior_, sample_weight)
+            rows.add_target("guide", spread)
 
     def _split(
         self, n: int, random_state: np.random.RandomState, labels: np.ndarray | None

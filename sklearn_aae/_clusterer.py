@@ -23,9 +23,9 @@ from sklearn_aae._compat import CallbackSupportMixin, Interval, _fit_context, ou
 from sklearn_aae._critics import Critic
 from sklearn_aae._docs import document_shared_parameters
 from sklearn_aae._labels import class_positions, one_hot
-from sklearn_aae._neighbors import nearest_rows
+from sklearn_aae._neighbors import shared_neighbors, spectral_partition
 from sklearn_aae._net import Rows
-from sklearn_aae._terms import Agreement, Balance, Certainty, Separation
+from sklearn_aae._terms import Agreement, Balance, Certainty, Guidance, Separation
 from sklearn_aae.modules import Autoencoder, EmbeddingAutoencoder
 from sklearn_aae.priors import Categorical
 
@@ -57,7 +57,9 @@ class AdversarialAutoencoderClusterer(
     agreement_weight : float, default=1.0
         Weight of the cross-entropy, in nats, between the cluster probabilities of a row and those
         of its neighbours, each way [2]_: borders between clusters move to where few rows are
-        neighbours. With 0 nobody looks for neighbours.
+        neighbours. Also the weight of the cross-entropy with a spectral partition of the graph of
+        neighbours [4]_, which tells before the training which rows belong together. With 0 nobody
+        looks for neighbours.
 
     n_neighbors : int, default=10
         Nearest training rows that count as neighbours of a row, at most half as many as a cluster
@@ -119,6 +121,8 @@ class AdversarialAutoencoderClusterer(
        classify images without labels", https://arxiv.org/abs/2005.12320
     .. [3] Krause, Perona and Gomes (2010), "Discriminative clustering by regularized information
        maximization", https://papers.nips.cc/paper/4154
+    .. [4] Ng, Jordan and Weiss (2001), "On spectral clustering: analysis and an algorithm",
+       https://papers.nips.cc/paper/2092
 
     Mescheder, Geiger and Nowozin (2018), "Which training methods for GANs do actually converge?",
     https://arxiv.org/abs/1801.04406
@@ -299,6 +303,7 @@ class AdversarialAutoencoderClusterer(
     def _make_terms(self, labels: np.ndarray | None) -> tuple[Any, ...]:
         terms: list[Any] = [
             Agreement(float(self.agreement_weight)),
+            Guidance(float(self.agreement_weight), "partition"),
             Certainty(float(self.certainty_weight)),
             Balance(float(self.balance_weight)),
         ]
@@ -307,20 +312,17 @@ class AdversarialAutoencoderClusterer(
             terms.append(Separation(*separation))
         return tuple(term for term in terms if term.weight > 0)
 
-    def _neighbors(self, rows: Rows, sample_weight: np.ndarray | None) -> np.ndarray | None:
+    def _compare_rows(
+        self, rows: Rows, labels: np.ndarray | None, sample_weight: np.ndarray | None
+    ) -> None:
         if self.agreement_weight == 0 or self.n_clusters == 1:
-            return None
-
-        def standardized(positions: np.ndarray) -> np.ndarray:
-            x, _ = rows[torch.from_numpy(positions).to(rows.index_device)]
-            return x.cpu().numpy()
-
-        # Rows of weight zero teach nothing, as neighbours neither.
-        counting = None if sample_weight is None else np.flatnonzero(sample_weight)
-        n = len(rows) if counting is None else len(counting)
-        # Where all rows are neighbours of each other, agreement is one cluster.
-        n_neighbors = max(1, min(int(self.n_neighbors), n // (2 * self._n_classes)))
-        return nearest_rows(standardized, len(rows), n_neighbors, self.net_.seed, counting)
+            return
+        rows.neighbors = self._nearest_rows(rows, self.n_neighbors, sample_weight)
+        # A training that goes on has clusters, and a partition would number them anew.
+        if rows.neighbors is not None and not self.net_.history:
+            counting = None if sample_weight is None else np.flatnonzero(sample_weight)
+            graph = shared_neighbors(rows.neighbors, counting)
+            rows.add_target("guide", spectral_partition(graph, self._n_classes, self.net_.seed))
 
     def _split(
         self, n: int, random_state: np.random.RandomState, labels: np.ndarray | None

@@ -138,6 +138,10 @@ class Rows(torch.utils.data.Dataset):
         # Standardised in the dtype of X: float32 would lose columns far from zero in float64.
         return squashed(x, self._knee).float()
 
+    def add_target(self, name: str, values: np.ndarray) -> None:
+        """A further value, or a row of values, for each row of the data set."""
+        self._targets[name] = torch.as_tensor(values).to(self.index_device)
+
     def arrays(self) -> Iterator[Any]:
         """All that the batches are made of, as arrays, tensors and plain values."""
         yield from (self._X, self._selected, self._center, self._scale, self._knee)

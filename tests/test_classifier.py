@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.datasets import load_digits, make_blobs
+from sklearn.datasets import load_digits, make_blobs, make_moons
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV
@@ -14,7 +14,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
+import sklearn_aae._base as base
+import sklearn_aae._classifier as classifier
 from sklearn_aae import AdversarialAutoencoderClassifier
+from sklearn_aae._neighbors import spread_labels
 
 X, Y = make_blobs(90, n_features=4, centers=3, random_state=0)
 FEW = np.where(np.arange(90) % 9 == 0, Y, -1)
@@ -219,6 +222,7 @@ def test_history_names_every_loss():
         "categories_generator_loss",
         "categories_discriminator_loss",
         "classification_loss",
+        "propagation_loss",
         "virtual_adversarial_loss",
     } <= names
 
@@ -236,6 +240,67 @@ def test_the_class_is_steadier_near_a_row_with_the_virtual_adversarial_term():
         moved = X + 0.1 * X.std() * rng.normal(size=X.shape)
         change[weight] = np.abs(model.predict_proba(moved) - model.predict_proba(X)).mean()
     assert change[10] < change[0]
+
+
+# Labels that spread.
+
+
+def two_moons(**parameters):
+    """Share of two interlocked half circles that is told apart by one label in each."""
+    rows, moon = make_moons(300, noise=0.05, random_state=0)
+    few = np.full(300, -1)
+    few[[np.flatnonzero(moon == k)[0] for k in (0, 1)]] = [0, 1]
+    steps = {"max_iter": 60, "lr": 5e-3, "virtual_adversarial_weight": 0}
+    model = make(**steps, **parameters).fit(rows, few)
+    return (model.predict(rows) == moon).mean()
+
+
+def test_a_label_in_each_of_two_moons_is_enough():
+    assert two_moons() > 0.95
+    assert two_moons(propagation_weight=0) < 0.9
+
+
+@pytest.mark.parametrize(
+    ("parameters", "y"), [({"propagation_weight": 0}, FEW), ({}, Y)], ids=["weight 0", "all"]
+)
+def test_neighbours_are_looked_for_only_where_labels_spread(parameters, y, monkeypatch):
+    def search(*_):
+        raise AssertionError("looked for")
+
+    monkeypatch.setattr(base, "nearest_rows", search)
+    assert "propagation_loss" not in make(**parameters).fit(X, y).history_
+    with pytest.raises(AssertionError, match="looked for"):
+        make().fit(X, FEW)
+
+
+def test_spread_labels_guide_until_the_virtual_adversarial_term_starts():
+    history = make(max_iter=10).fit(X, FEW).history_
+    spread, virtual = (
+        np.array(history[f"{n}_loss"]) for n in ("propagation", "virtual_adversarial")
+    )
+    assert_array_equal(spread > 0, np.arange(10) < 3)
+    assert_array_equal(virtual > 0, np.arange(10) >= 3)
+    alone = make(max_iter=10, virtual_adversarial_weight=0).fit(X, FEW).history_
+    assert min(alone["propagation_loss"]) > 0
+
+
+def test_labels_spread_over_rows_that_count_and_by_the_shares_of_the_classes(monkeypatch):
+    seen = []
+
+    def spread(graph, labels, shares, weight):
+        seen.append((graph, labels, shares, weight))
+        return spread_labels(graph, labels, shares, weight)
+
+    monkeypatch.setattr(classifier, "spread_labels", spread)
+    weight = np.where(np.arange(90) % 4 == 1, 0.0, 2.0)
+    shares = [0.5, 0.3, 0.2]
+    make(class_prior=shares, early_stopping=True).fit(X, FEW, sample_weight=weight)
+    ((graph, labels, used, weights),) = seen
+    assert graph.shape == (len(labels), len(labels)) == (len(weights), len(weights))
+    assert len(labels) < 90  # those held out are left out
+    assert_array_equal(graph.sum(axis=1) == 0, weights == 0)
+    assert_array_equal(np.bincount(labels[labels >= 0]), np.bincount(FEW[FEW >= 0]))
+    assert_array_equal(used, shares)
 
 
 # Continued and stopped fits.
@@ -306,6 +371,8 @@ def test_bad_labels_leave_the_estimator_as_it_was(fitted, y, message):
         ({"classification_weight": 0}, "classification_weight.*Got 0"),
         ({"category_weight": -1}, "category_weight.*Got -1"),
         ({"virtual_adversarial_radius": 0}, "virtual_adversarial_radius.*Got 0"),
+        ({"propagation_weight": -1}, "propagation_weight.*Got -1"),
+        ({"n_neighbors": 0}, "n_neighbors.*Got 0"),
         ({"virtual_adversarial_weight": -2}, "virtual_adversarial_weight.*Got -2"),
     ],
 )

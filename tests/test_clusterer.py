@@ -119,6 +119,7 @@ def test_history_names_the_terms_that_count(parameters, left_out):
     terms = {"separation_loss", "agreement_loss", "certainty_loss", "balance_loss"}
     model = make(**parameters).fit(X)
     assert terms & set(model.history_) == terms - {left_out}
+    assert ("partition_loss" in model.history_) == ("agreement_loss" in model.history_)
     assert "categories_generator_loss" in model.history_
 
 
@@ -126,10 +127,28 @@ def test_neighbours_are_of_one_cluster_more_often_where_they_have_to_agree():
     nearest = NearestNeighbors(n_neighbors=11).fit(X).kneighbors(X, return_distance=False)
 
     def agreement(weight):
-        labels = make(n_clusters=10, max_iter=40, agreement_weight=weight).fit(X).labels_
+        labels = make(n_clusters=6, max_iter=40, agreement_weight=weight).fit(X).labels_
         return (labels[nearest[:, 1:]] == labels[:, None]).mean()
 
-    assert agreement(3) > agreement(0) + 0.1
+    assert agreement(3) > agreement(0) + 0.05
+
+
+def test_a_ring_and_its_centre_are_two_clusters():
+    rng = np.random.default_rng(0)
+    angle = rng.uniform(0, 2 * np.pi, 300)
+    ring = np.c_[np.cos(angle), np.sin(angle)] * rng.normal(4, 0.2, (300, 1))
+    rows = np.concatenate([ring, rng.normal(0, 0.5, (300, 2))])
+    labels = make(n_clusters=2, max_iter=40).fit_predict(rows)
+    assert adjusted_rand_score(np.arange(600) // 300, labels) > 0.95
+
+
+def test_a_fit_that_goes_on_keeps_its_clusters():
+    model = make(max_iter=20, warm_start=True).fit(X)
+    labels = model.labels_
+    assert min(model.history_["partition_loss"]) > 0
+    model.fit(X)
+    assert (model.labels_ == labels).mean() > 0.95
+    assert_array_equal(model.history_["partition_loss"][20:], 0)
 
 
 def test_shares_are_more_equal_where_balance_weighs():

@@ -18,6 +18,7 @@ from sklearn_aae._terms import (
     Batch,
     Certainty,
     Classification,
+    Guidance,
     Separation,
     VirtualAdversarial,
     cross_entropy,
@@ -321,6 +322,44 @@ def test_heads_that_coincide_have_a_finite_gradient():
     value.backward()
     assert torch.isfinite(net.module_.heads.grad).all()
     assert np.isfinite(value.item())
+
+
+def guidance(net, guide, **targets):
+    return Guidance(1.0, "guidance")(net, batch_of(net, ROWS, guide=guide, **targets))
+
+
+def test_guidance_by_certain_classes_is_their_cross_entropy():
+    net = linear_net(WEIGHT)
+    y = torch.arange(len(ROWS)) % 3
+    logits = F.linear(ROWS, net.module_.encoder.weight)
+    value = guidance(net, F.one_hot(y, 3).to(ROWS.dtype))
+    assert_allclose(value.item(), F.cross_entropy(logits, y).item(), rtol=1e-6)
+
+
+def test_guidance_counts_rows_by_how_sure_their_classes_are():
+    net = linear_net(WEIGHT)
+    n = len(ROWS)
+    guide = torch.eye(3)[torch.arange(n) % 3].to(ROWS.dtype)
+    guide[0] = 1 / 3  # anything
+    guide[1] = 0  # nothing arrived
+    guide[2] = torch.tensor([0.5, 0.5, 0])
+    q = net.module_.encode(ROWS)[:, 1:]
+    each = cross_entropy(guide, q)
+    each[0] = 0
+    each[2] *= 1 - math.log(2) / math.log(3)
+    assert_allclose(guidance(net, guide).item(), each.sum().item() / n, rtol=1e-6)
+    weight = torch.zeros(n)
+    weight[3] = n
+    assert_allclose(guidance(net, guide, sample_weight=weight).item(), each[3].item(), rtol=1e-6)
+
+
+def test_guidance_ends_where_it_is_told_to_and_needs_a_guide():
+    net = linear_net(WEIGHT)
+    batch = batch_of(net, ROWS, guide=torch.eye(3)[torch.zeros(len(ROWS), dtype=int)])
+    net.progress_ = 0.5
+    assert Guidance(1.0, "guidance", stop=0.5)(net, batch) == 0
+    assert Guidance(1.0, "guidance", stop=0.51)(net, batch) > 0
+    assert Guidance(1.0, "guidance")(net, batch_of(net, ROWS)) == 0
 
 
 def test_the_virtual_adversarial_term_waits_for_the_classes():
