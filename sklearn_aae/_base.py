@@ -262,6 +262,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             watched = held_out if self.early_stopping or X_val is not None else None
 
             def complete(model: BaseAdversarialAutoencoder, draws: np.random.RandomState) -> None:
+                model._map_codes(X, sample_weight, training)
                 model._measure_prior_match(X if held_out is None else held_out)
                 model._fit_after_training(X, sample_weight, training, held_out, draws)
 
@@ -323,6 +324,11 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
     def _neighbors(self, rows: Rows, sample_weight: np.ndarray | None) -> np.ndarray | None:
         """Nearest training rows of each, where a term compares them."""
         return None
+
+    def _map_codes(
+        self, X: np.ndarray, sample_weight: np.ndarray | None, training: np.ndarray | None
+    ) -> None:
+        """What an estimator does with the codes of the trained networks, rows `training` of X."""
 
     def _fit_after_training(
         self,
