@@ -133,7 +133,8 @@ class _Coupling(nn.Module):
     def inverse(self, z: Tensor) -> Tensor:
         seen, mapped = z.tensor_split([self.n_seen], dim=1)
         mapped, _ = rational_quadratic_spline(mapped, self._shape(seen), inverse=True)
-        return torch.cat([seen, mapped], dim=1) @ self.rotation.T
+        # Of its float32 entries the transpose is no inverse in double precision.
+        return torch.linalg.solve(self.rotation, torch.cat([seen, mapped], dim=1), left=False)
 
 
 class SplineFlow(nn.Module):
