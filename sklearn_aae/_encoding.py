@@ -494,9 +494,8 @@ class Decoder:
         require(isinstance(name, str) and name in _NETWORKS, where, f"is unknown: {name!r}")
         cls = _NETWORKS[name]
         arguments = coded["arguments"]
-        if isinstance(arguments, dict):
-            known = _arguments(cls)
-            arguments = {n: v for n, v in _LATER_ARGUMENTS.items() if n in known} | arguments
+        if issubclass(cls, Autoencoder) and isinstance(arguments, dict):
+            arguments = _LATER_ARGUMENTS | arguments
         arguments = self._fields(cls, arguments, where)
         weights = self._weights(coded, where)
         if issubclass(cls, Autoencoder):
@@ -524,7 +523,7 @@ class Decoder:
         require(all(isinstance(n, nn.Module) for n in networks), where, "has no networks")
         k, posterior = arguments["n_components"], arguments["posterior"]
         require(type(k) is int and 0 < k <= self._largest, where, "has no n_components")
-        flow = arguments.get("flow")
+        flow = arguments["flow"]
         fits = flow is None or (isinstance(flow, SplineFlow) and flow.n_components == k)
         require(fits and (flow is None or cls is Autoencoder), where, "has another flow")
         n_classes = arguments["n_classes"]

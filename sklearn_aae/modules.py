@@ -474,8 +474,9 @@ class EmbeddingAutoencoder(CategoricalAutoencoder):
         posterior: str = "deterministic",
         n_classes: int = 0,
         generator: torch.Generator | None = None,
+        flow: nn.Module | None = None,
     ) -> None:
-        super().__init__(encoder, decoder, n_components, posterior, n_classes)
+        super().__init__(encoder, decoder, n_components, posterior, n_classes, flow=flow)
         self.heads = nn.Parameter(torch.randn((n_classes, n_components), generator=generator))
 
     @staticmethod
