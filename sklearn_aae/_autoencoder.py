@@ -39,12 +39,12 @@ from sklearn_aae.priors import has_classes, straight_path
 
 __all__ = ["AdversarialAutoencoder"]
 
-# A flow is fitted to the codes and to draws from their density, as if these were so many codes
-# more. Few codes it would learn by heart; many say more than their density does. With 8 components,
-# held-out codes could be told from the prior with an AUROC of 0.62, 0.59 and 0.51 after a fit to
-# the codes alone (digits, pendigits, magic), of 0.57, 0.55 and 0.64 after one to draws alone, and
-# of 0.54, 0.54 and 0.56 with this.
-_N_PSEUDO_CODES = 5000
+# A flow is fitted to the codes and to draws from their density, as if these were so many codes more
+# for each dimension. Few codes it would learn by heart; many say more than their density does. With
+# 8 components, held-out codes could be told from the prior with an AUROC of 0.62, 0.59 and 0.51
+# after a fit to the codes alone (digits, pendigits, magic), and of 0.57, 0.55 and 0.64 after one to
+# draws alone.
+_N_PSEUDO_CODES = 600
 # Both together: some 200 batches, so that the flow sees each five times.
 _N_MAPPED = 50_000
 
@@ -133,8 +133,8 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
     neighbourhood of each code [4]_: they are new, but not far from training rows.
 
     With `normalizing_flow`, the map is fitted to the codes and to draws from such a mixture, which
-    count as 5,000 codes more: of few codes alone, it would learn each by heart. Fits that continue
-    each other fit it further, `partial_fit` to the codes of its chunk.
+    count as 600 codes more for each dimension: of few codes alone, it would learn each by heart.
+    Fits that continue each other fit it further, `partial_fit` to the codes of its chunk.
 
     `partial_fit` and `warm_start` keep the scaling of the first call, to which the weights are
     tied.
@@ -346,7 +346,8 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         flow, autoencoder.flow = autoencoder.flow, None
         density = self._fit_codes(X, sample_weight, training, random_state)
         n_codes = len(density.codes)
-        n_drawn = round(_N_MAPPED * _N_PSEUDO_CODES / (n_codes + _N_PSEUDO_CODES))
+        n_pseudo = k * _N_PSEUDO_CODES
+        n_drawn = round(_N_MAPPED * n_pseudo / (n_codes + n_pseudo))
         chosen = random_state.choice(n_codes, _N_MAPPED - n_drawn, p=density.weights)
         drawn = draw_codes(density, n_drawn, random_state)
         sample = np.concatenate([density.codes[chosen], drawn]).astype(np.float32)

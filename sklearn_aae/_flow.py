@@ -144,11 +144,11 @@ class SplineFlow(nn.Module):
     ----------
     n_components : int
         Width of input and output.
-    n_layers : int, default=6
+    n_layers : int, default=8
         Number of coupling layers.
     width : int, default=64
         Width of the two hidden layers of each layer's network.
-    n_bins : int, default=4
+    n_bins : int, default=8
         Bins of each spline.
     generator : torch.Generator, default=None
         Source of rotations and initial weights; None draws from torch's global generator.
@@ -170,9 +170,9 @@ class SplineFlow(nn.Module):
     def __init__(
         self,
         n_components: int,
-        n_layers: int = 6,
+        n_layers: int = 8,
         width: int = 64,
-        n_bins: int = 4,
+        n_bins: int = 8,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
