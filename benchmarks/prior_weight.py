@@ -5,7 +5,7 @@ the column means, the sliced Wasserstein distance of their codes from a normal p
 of a fresh gradient boosting classifier that tells them from draws of it, the mean over five draws.
 
 Results are appended fit by fit to results/prior_weight.jsonl, so that an interrupted benchmark goes
-on where it stopped; the figure is written to results/prior_weight.png.
+on where it stopped; the figure is written to docs/images/prior_weight.png.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from sklearn_aae.metrics import classifier_two_sample_score
 from sklearn_aae.priors import draw
 
 RESULTS = Path(__file__).parent / "results"
+FIGURE = Path(__file__).parent.parent / "docs" / "images" / "prior_weight.png"
 WEIGHTS = [float(f"{w:.3g}") for w in np.logspace(-3, 2, 11)]
 N_COMPONENTS = 2
 N_DRAWS = 5
@@ -88,6 +89,7 @@ def main():
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=RESULTS / "prior_weight.jsonl")
+    parser.add_argument("--figure", type=Path, default=FIGURE)
     arguments = parser.parse_args()
     path = arguments.out
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +105,7 @@ def main():
             with path.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             print(json.dumps(row), flush=True)
-    draw_figure(rows, path.with_suffix(".png"))
+    draw_figure(rows, arguments.figure)
 
 
 if __name__ == "__main__":

@@ -175,7 +175,7 @@ def test_warm_start_keeps_the_map_and_fits_it_on(brief):
 
 
 def test_weights_say_whose_codes_the_map_is_for(brief):
-    weight = np.r_[np.ones(75), np.zeros(75)]
+    weight = np.r_[np.full(75, 50.0), np.ones(75)]
     mapped = estimator(normalizing_flow=True).fit(X, sample_weight=weight)
     codes = mapped.transform(X)
     # Those of the first half fill the prior, which leaves no room for others in its midst.
