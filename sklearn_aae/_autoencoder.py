@@ -29,14 +29,24 @@ from sklearn_aae._density import (
     log_density,
 )
 from sklearn_aae._docs import document_shared_parameters
+from sklearn_aae._flow import SplineFlow, fit_flow, whiten
 from sklearn_aae._inference import in_dtype
-from sklearn_aae._sampling import MAX_CODES, draw_codes, fit_code_density
+from sklearn_aae._sampling import MAX_CODES, CodeDensity, draw_codes, fit_code_density
 from sklearn_aae._scaling import squashed
 from sklearn_aae._terms import Placement
 from sklearn_aae.modules import Autoencoder
 from sklearn_aae.priors import has_classes, straight_path
 
 __all__ = ["AdversarialAutoencoder"]
+
+# A flow is fitted to the codes and to draws from their density, as if these were so many codes more
+# for each dimension. Few codes it would learn by heart; many say more than their density does. With
+# 8 components, held-out codes could be told from the prior with an AUROC of 0.62, 0.59 and 0.51
+# after a fit to the codes alone (digits, pendigits, magic), and of 0.57, 0.55 and 0.64 after one to
+# draws alone.
+_N_PSEUDO_CODES = 600
+# Both together: some 200 batches, so that the flow sees each five times.
+_N_MAPPED = 50_000
 
 # Tukey's fence: the lower quartile less this many interquartile ranges.
 _TUKEY = 1.5
@@ -63,6 +73,13 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         the decodings and residuals of training rows; the log-likelihood of a row given its
         reconstruction; the log density of its code under the prior; or the discriminator's logit
         for its code.
+
+    normalizing_flow : bool, default=False
+        Whether an invertible map follows the encoder, learned once the networks are, that takes
+        codes to the prior by maximum likelihood [3]_. The decoder sees what the inverse makes of
+        codes: they match the prior far better, and reconstructions stay as they are. A lower
+        `adversarial_weight`, such as 0.05, then costs less in reconstruction. Needs a prior with a
+        density that is positive everywhere, and no labels.
 
     sampler : {"density", "prior"}, default="density"
         Where `sample` takes codes from: a density of the codes of training rows, learned after the
@@ -93,7 +110,8 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         root mean square; "null" and "null_quantile": mean and 95 % quantile of the distance
         between two samples of the prior of the same size.
     encoder_, decoder_, discriminator_ : nn.Module
-        Networks in eval mode.
+        Networks in eval mode. With `normalizing_flow`, codes before the map are what `encoder_`
+        returns, `decoder_` takes and `discriminator_` was first trained on.
     net_ : AdversarialNet
         The skorch net.
     n_features_in_ : int
@@ -112,7 +130,11 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
     that of codes up to 20,000 codes. After `partial_fit` they are those of the last chunk.
 
     Draws with ``sampler="density"`` come from a mixture of normal distributions, one for the
-    neighbourhood of each code [3]_: they are new, but not far from training rows.
+    neighbourhood of each code [4]_: they are new, but not far from training rows.
+
+    With `normalizing_flow`, the map is fitted to the codes and to draws from such a mixture, which
+    count as 600 codes more for each dimension: of few codes alone, it would learn each by heart.
+    Fits that continue each other fit it further, `partial_fit` to the codes of its chunk.
 
     `partial_fit` and `warm_start` keep the scaling of the first call, to which the weights are
     tied.
@@ -128,7 +150,9 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
        https://arxiv.org/abs/1511.05644
     .. [2] Ghosh, Sajjadi, Vergari, Black and Schölkopf (2020), "From variational to deterministic
        autoencoders", https://arxiv.org/abs/1903.12436
-    .. [3] Vincent and Bengio (2003), "Manifold Parzen windows", Advances in Neural Information
+    .. [3] Durkan, Bekasov, Murray and Papamakarios (2019), "Neural spline flows",
+       https://arxiv.org/abs/1906.04032
+    .. [4] Vincent and Bengio (2003), "Manifold Parzen windows", Advances in Neural Information
        Processing Systems 15
 
     Mescheder, Geiger and Nowozin (2018), "Which training methods for GANs do actually converge?",
@@ -153,6 +177,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         "score_method": [
             StrOptions({"log_likelihood", "reconstruction", "prior", "discriminator"})
         ],
+        "normalizing_flow": ["boolean"],
         "sampler": [StrOptions({"density", "prior"})],
         "contamination": [
             StrOptions({"auto"}),
@@ -191,6 +216,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         tol: float = 1e-4,
         warm_start: bool = False,
         score_method: str = "log_likelihood",
+        normalizing_flow: bool = False,
         sampler: str = "density",
         contamination: float | str = "auto",
         callbacks: Any = None,
@@ -236,6 +262,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
             random_state=random_state,
         )
         self.score_method = score_method
+        self.normalizing_flow = normalizing_flow
         self.sampler = sampler
         self.contamination = contamination
 
@@ -307,6 +334,44 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         self._fit(X, y, sample_weight, n_epochs=1, continued=hasattr(self, "net_"))
         return self
 
+    def _map_codes(
+        self, X: np.ndarray, sample_weight: np.ndarray | None, training: np.ndarray | None
+    ) -> None:
+        if not self.normalizing_flow:
+            return
+        net, k = self.net_, self.n_components_
+        autoencoder, device = net.module_, torch.device(net.device)
+        # Draws of its own: everything else is as without a flow.
+        random_state = np.random.RandomState(net.seed)
+        flow, autoencoder.flow = autoencoder.flow, None
+        density = self._fit_codes(X, sample_weight, training, random_state)
+        n_codes = len(density.codes)
+        n_pseudo = k * _N_PSEUDO_CODES
+        n_drawn = round(_N_MAPPED * n_pseudo / (n_codes + n_pseudo))
+        chosen = random_state.choice(n_codes, _N_MAPPED - n_drawn, p=density.weights)
+        drawn = draw_codes(density, n_drawn, random_state)
+        sample = np.concatenate([density.codes[chosen], drawn]).astype(np.float32)
+        mapped = torch.from_numpy(sample).to(device)
+        if flow is None:
+            flow = SplineFlow(k, generator=torch.Generator().manual_seed(net.seed)).to(device)
+            whiten(flow, mapped)
+        batches = torch.Generator(device).manual_seed(net.seed)
+        fit_flow(flow, mapped, self.prior_.log_prob, batches, verbose=bool(self.verbose))
+        autoencoder.flow = flow.eval()
+
+    def _fit_codes(
+        self,
+        X: np.ndarray,
+        sample_weight: np.ndarray | None,
+        training: np.ndarray | None,
+        random_state: np.random.RandomState,
+    ) -> CodeDensity:
+        """Density of the codes of training rows."""
+        candidates = _rows_that_count(X, sample_weight, training)
+        encoded = _at_most(MAX_CODES, candidates, random_state)
+        weights = None if sample_weight is None else sample_weight[encoded]
+        return fit_code_density(self._encode(X[encoded]), weights, random_state)
+
     def _fit_after_training(
         self,
         X: np.ndarray,
@@ -315,14 +380,10 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         held_out: np.ndarray | None,
         random_state: np.random.RandomState,
     ) -> None:
-        candidates = np.arange(len(X)) if training is None else training
-        if sample_weight is not None:
-            candidates = candidates[sample_weight[candidates] > 0]
+        candidates = _rows_that_count(X, sample_weight, training)
         references = _at_most(MAX_REFERENCES, candidates, random_state)
         self._density = fit_density(*self._decoded_and_residual(X[references]), self.n_components_)
-        encoded = _at_most(MAX_CODES, candidates, random_state)
-        weights = None if sample_weight is None else sample_weight[encoded]
-        self._code_density = fit_code_density(self._encode(X[encoded]), weights, random_state)
+        self._code_density = self._fit_codes(X, sample_weight, training, random_state)
         self.offset_ = self._offset(self._scores(X), sample_weight)
         self._held_out_scores = None if held_out is None else np.sort(self._scores(held_out))
 
@@ -334,6 +395,11 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
             used = self.net_.game.critics[0].n_classes > 0  # the networks were built for labels
         else:
             used = y is not None and has_classes(prior)
+        if used and self.normalizing_flow:
+            raise ValueError(
+                "normalizing_flow=True maps codes to the prior whatever their labels, got y with "
+                f"prior={prior!r}, which has classes. Set normalizing_flow=False, or leave y out."
+            )
         return check_component_labels(y, len(X), prior.n_classes) if used else None
 
     def _make_critics(self, labels: np.ndarray | None) -> tuple[Critic, ...]:
@@ -356,6 +422,17 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
                 f'score_method="prior" needs a prior with a density that is positive everywhere, '
                 f'got prior={prior!r}. Use prior="normal" or "mixture_of_gaussians", or another '
                 "score_method."
+            )
+        if self.normalizing_flow and not _has_usable_density(prior, self.n_components_):
+            raise ValueError(
+                "normalizing_flow=True needs a prior with a density that is positive everywhere "
+                f'and that torch can differentiate, got prior={prior!r}. Use prior="normal" or '
+                '"mixture_of_gaussians", or normalizing_flow=False.'
+            )
+        if self.normalizing_flow and self.score_method == "discriminator":
+            raise ValueError(
+                'score_method="discriminator" scores codes as they are before the map of '
+                "normalizing_flow=True. Use another score_method or normalizing_flow=False."
             )
         if self.score_method == "discriminator" and self.adversarial_weight == 0:
             raise ValueError(
@@ -389,6 +466,15 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         check_is_fitted(self)
         codes = self._validated_codes(Z)
         return output_frame(self, self._decode(codes), Z)
+
+    def _decode(self, codes: np.ndarray) -> np.ndarray:
+        # Through the inverse of the flow, which `decoder_` does not have.
+        autoencoder = self._autoencoder(codes.dtype)
+
+        def decode(z: Tensor) -> Tensor:
+            return self._mean(autoencoder.decode(z))
+
+        return self._in_chunks(decode, codes, self.n_features_in_, torch.tensor)
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
         """Decode codes, drawn as `sampler` says.
@@ -616,6 +702,21 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
             1 for inliers and -1 for outliers.
         """
         return np.where(self.decision_function(X) >= 0, 1, -1)
+
+
+def _rows_that_count(
+    X: np.ndarray, sample_weight: np.ndarray | None, training: np.ndarray | None
+) -> np.ndarray:
+    """Training rows of positive weight."""
+    rows = np.arange(len(X)) if training is None else training
+    return rows if sample_weight is None else rows[sample_weight[rows] > 0]
+
+
+def _has_usable_density(prior: Any, n_components: int) -> bool:
+    """Whether the log density of a prior is finite everywhere and has a gradient."""
+    if not hasattr(prior, "log_prob") or not getattr(prior, "has_full_support", True):
+        return False
+    return bool(prior.log_prob(torch.zeros(1, n_components, requires_grad=True)).requires_grad)
 
 
 def _at_most(n: int, rows: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:

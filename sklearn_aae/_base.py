@@ -263,6 +263,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             watched = held_out if self.early_stopping or X_val is not None else None
 
             def complete(model: BaseAdversarialAutoencoder, draws: np.random.RandomState) -> None:
+                model._map_codes(X, sample_weight, training)
                 model._measure_prior_match(X if held_out is None else held_out)
                 model._fit_after_training(X, sample_weight, training, held_out, draws)
 
@@ -341,6 +342,11 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         # Where all rows are neighbours of each other, they are of one class.
         n_neighbors = max(1, min(int(n_neighbors), n // (2 * self._n_classes)))
         return nearest_rows(standardized, len(rows), n_neighbors, self.net_.seed, counting)
+
+    def _map_codes(
+        self, X: np.ndarray, sample_weight: np.ndarray | None, training: np.ndarray | None
+    ) -> None:
+        """What an estimator does with the codes of the trained networks, rows `training` of X."""
 
     def _fit_after_training(
         self,

@@ -28,6 +28,7 @@ from sklearn_aae._archive import (
 )
 from sklearn_aae._critics import Critic
 from sklearn_aae._density import Density
+from sklearn_aae._flow import SplineFlow
 from sklearn_aae._likelihoods import LIKELIHOODS
 from sklearn_aae._sampling import CodeDensity
 from sklearn_aae.modules import (
@@ -58,9 +59,12 @@ _NETWORKS: dict[str, type[nn.Module]] = {
     cls.__name__: cls
     for cls in (
         *(Autoencoder, CategoricalAutoencoder, ConditionalAutoencoder, EmbeddingAutoencoder),
-        *(ConvolutionalDecoder, ConvolutionalEncoder, MultilayerPerceptron),
+        *(ConvolutionalDecoder, ConvolutionalEncoder, MultilayerPerceptron, SplineFlow),
     )
 }
+
+# Arguments of `Autoencoder` that the first files do not have yet.
+_LATER_ARGUMENTS: dict[str, Any] = {"flow": None}
 
 # Classes that are values themselves: optimisers, and our networks as builders of networks.
 _CLASSES: dict[str, type] = {
@@ -489,7 +493,10 @@ class Decoder:
         name = coded["class"]
         require(isinstance(name, str) and name in _NETWORKS, where, f"is unknown: {name!r}")
         cls = _NETWORKS[name]
-        arguments = self._fields(cls, coded["arguments"], where)
+        arguments = coded["arguments"]
+        if issubclass(cls, Autoencoder) and isinstance(arguments, dict):
+            arguments = _LATER_ARGUMENTS | arguments
+        arguments = self._fields(cls, arguments, where)
         weights = self._weights(coded, where)
         if issubclass(cls, Autoencoder):
             return self._autoencoder(cls, arguments, weights, coded["frozen"], where)
@@ -516,6 +523,9 @@ class Decoder:
         require(all(isinstance(n, nn.Module) for n in networks), where, "has no networks")
         k, posterior = arguments["n_components"], arguments["posterior"]
         require(type(k) is int and 0 < k <= self._largest, where, "has no n_components")
+        flow = arguments["flow"]
+        fits = flow is None or (isinstance(flow, SplineFlow) and flow.n_components == k)
+        require(fits and (flow is None or cls is Autoencoder), where, "has another flow")
         n_classes = arguments["n_classes"]
         ok = type(n_classes) is int and 0 <= n_classes <= self._largest
         require(ok, where, "has no n_classes")
@@ -591,6 +601,8 @@ def _is_possible(arguments: dict[str, Any], n_weights: int) -> bool:
     def is_width(value: Any) -> bool:
         return type(value) is int and value > 0
 
+    if arguments.keys() == set(_arguments(SplineFlow)):
+        return all(map(is_width, arguments.values())) and arguments["n_layers"] < n_weights
     sizes, shape = arguments["hidden_layer_sizes"], arguments.get("image_shape", (1, 1, 1))
     n_noise, activation = arguments.get("n_noise", 0), arguments["activation"]
     return (

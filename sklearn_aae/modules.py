@@ -250,6 +250,11 @@ class ConvolutionalDecoder(nn.Module):
         return self.layers(z)
 
 
+def _full_precision(codes: Tensor) -> torch.autocast:
+    """Context without bfloat16, in which an inverse would not be one."""
+    return torch.autocast(codes.device.type, enabled=False)
+
+
 class Autoencoder(nn.Module):
     """An encoder and a decoder, and how the encoder's output becomes a code.
 
@@ -283,6 +288,10 @@ class Autoencoder(nn.Module):
     generator : torch.Generator, default=None
         Source of further initial weights, for the subclasses; None draws from torch's global
         generator.
+    flow : nn.Module, default=None
+        Invertible map from what is said above to codes, with a method `inverse`; its call returns
+        codes and the log determinant of its Jacobian. The decoder sees what it undoes. None for
+        none; the subclasses have none.
 
     Examples
     --------
@@ -303,6 +312,7 @@ class Autoencoder(nn.Module):
         posterior: str = "deterministic",
         n_classes: int = 0,
         generator: torch.Generator | None = None,
+        flow: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.lower: Tensor
@@ -314,6 +324,7 @@ class Autoencoder(nn.Module):
         self.n_components = n_components
         self.posterior = posterior
         self.n_classes = n_classes
+        self.flow: Any = flow
 
     @staticmethod
     def encoder_widths(
@@ -348,7 +359,11 @@ class Autoencoder(nn.Module):
         if self.posterior == "implicit":
             x = torch.cat([x, self._eta(x, generator)], dim=1)
         # In the dtype of x also where the encoder computes in bfloat16.
-        return self._codes(self.encoder(x).to(x.dtype), generator)
+        codes = self._codes(self.encoder(x).to(x.dtype), generator)
+        if self.flow is None:
+            return codes
+        with _full_precision(codes):
+            return self.flow(codes)[0]
 
     def _codes(self, output: Tensor, generator: torch.Generator | None) -> Tensor:
         """From the encoder's output to codes."""
@@ -366,6 +381,9 @@ class Autoencoder(nn.Module):
 
     def decode(self, codes: Tensor, y: Tensor | None = None) -> Tensor:
         """The decoder's output for codes, of the classes y where the decoder sees them."""
+        if self.flow is not None:
+            with _full_precision(codes):
+                codes = self.flow.inverse(codes)
         return self.decoder(codes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -458,8 +476,9 @@ class EmbeddingAutoencoder(CategoricalAutoencoder):
         posterior: str = "deterministic",
         n_classes: int = 0,
         generator: torch.Generator | None = None,
+        flow: nn.Module | None = None,
     ) -> None:
-        super().__init__(encoder, decoder, n_components, posterior, n_classes)
+        super().__init__(encoder, decoder, n_components, posterior, n_classes, flow=flow)
         self.heads = nn.Parameter(torch.randn((n_classes, n_components), generator=generator))
 
     @staticmethod

@@ -72,7 +72,7 @@ _ATTRIBUTES = {
 }
 
 # Parameters that the first files do not have yet, and what they would say.
-_LATER_PARAMETERS = {"precision": "float32", "compile": False}
+_LATER_PARAMETERS = {"precision": "float32", "compile": False, "normalizing_flow": False}
 
 _NET_NUMBERS = ("null_deviance", "noise", "lr", "discriminator_lr")
 _NET_FIELDS = {
@@ -394,10 +394,11 @@ def _rebuilt_unguarded(
     require(isinstance(name, str) and name in classes, "class", f"is unknown: {str(name)[:50]!r}")
     cls = classes[name]
 
-    coded = document["parameters"]
+    coded, known = document["parameters"], set(inspect.signature(cls).parameters)
     if isinstance(coded, dict):
-        coded = _LATER_PARAMETERS | coded
-    check_keys(coded, set(inspect.signature(cls).parameters), "parameters")
+        later = {n: v for n, v in _LATER_PARAMETERS.items() if n in known}
+        coded = later | coded
+    check_keys(coded, known, "parameters")
     parameters = {
         name: given[name]
         if name in given and value == {"type": "passed"}
