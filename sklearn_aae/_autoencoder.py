@@ -30,7 +30,7 @@ from sklearn_aae._density import (
 )
 from sklearn_aae._docs import document_shared_parameters
 from sklearn_aae._flow import SplineFlow, fit_flow, whiten
-from sklearn_aae._inference import in_dtype
+from sklearn_aae._inference import SelectedRows, in_dtype
 from sklearn_aae._sampling import MAX_CODES, CodeDensity, draw_codes, fit_code_density
 from sklearn_aae._scaling import squashed
 from sklearn_aae._terms import Placement
@@ -370,14 +370,15 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         candidates = _rows_that_count(X, sample_weight, training)
         encoded = _at_most(MAX_CODES, candidates, random_state)
         weights = None if sample_weight is None else sample_weight[encoded]
-        return fit_code_density(self._encode(X[encoded]), weights, random_state)
+        codes = self._encode(SelectedRows(X, encoded))
+        return fit_code_density(codes, weights, random_state)
 
     def _fit_after_training(
         self,
         X: np.ndarray,
         sample_weight: np.ndarray | None,
         training: np.ndarray | None,
-        held_out: np.ndarray | None,
+        held_out: np.ndarray | SelectedRows | None,
         random_state: np.random.RandomState,
     ) -> None:
         candidates = _rows_that_count(X, sample_weight, training)
@@ -550,7 +551,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         check_is_fitted(self)
         return self._scores(self._validated(X))
 
-    def _scores(self, X: np.ndarray) -> np.ndarray:
+    def _scores(self, X: np.ndarray | SelectedRows) -> np.ndarray:
         autoencoder = self._autoencoder(X.dtype)
 
         if self.score_method == "prior":

@@ -39,7 +39,7 @@ from sklearn_aae._compat import (
 )
 from sklearn_aae._critics import ADVERSARIAL_LOSSES, Critic
 from sklearn_aae._diagnostics import n_distinct_rows, training_problems
-from sklearn_aae._inference import apply_in_chunks, in_dtype
+from sklearn_aae._inference import SelectedRows, apply_in_chunks, in_dtype
 from sklearn_aae._likelihoods import LIKELIHOODS, make_likelihood
 from sklearn_aae._neighbors import nearest_rows
 from sklearn_aae._net import AdversarialNet, Rows
@@ -253,11 +253,12 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
                 # Mean 1: weights change what counts and not how much everything counts.
                 weight = sample_weight / sample_weight.mean()
                 targets["sample_weight"] = weight.astype(np.float32)
-            training, held_out, held_out_labels = None, X_val, None
+            training, held_out_labels = None, None
+            held_out: np.ndarray | SelectedRows | None = X_val
             if X_val is None and n_epochs is None:
                 training, validation = self._split(len(X), random_state, labels)
                 if validation is not None:
-                    held_out = X[validation]
+                    held_out = SelectedRows(X, validation)
                     held_out_labels = None if labels is None else labels[validation]
             # Looking at held-out rows after every epoch takes time, so it is done where asked for.
             watched = held_out if self.early_stopping or X_val is not None else None
@@ -353,7 +354,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         X: np.ndarray,
         sample_weight: np.ndarray | None,
         training: np.ndarray | None,
-        held_out: np.ndarray | None,
+        held_out: np.ndarray | SelectedRows | None,
         random_state: np.random.RandomState,
     ) -> None:
         """What an estimator learns once the networks are trained, on rows `training` of X."""
@@ -472,10 +473,12 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         weight = np.ones(len(X)) if sample_weight is None else sample_weight
         weight = weight[::step]
         total = 0.0
-        for rows in gen_batches(len(sample), chunk_size(X.shape[1])):
+        deviance = np.empty(len(sample))
+        for rows in gen_batches(len(sample), max(1, chunk_size(X.shape[1]) // 8)):
             x = self._standardized(sample[rows].astype(np.float64))
-            deviance = likelihood.deviance(output.expand_as(x), x).mean(dim=1).numpy()
-            total += float(deviance @ weight[rows])
+            deviance[rows] = likelihood.deviance(output.expand_as(x), x).mean(dim=1).numpy()
+        for rows in gen_batches(len(sample), chunk_size(X.shape[1])):
+            total += float(deviance[rows] @ weight[rows])
         mean = total / weight.sum() if weight.any() else 0.0
         # Nothing varies: any unit serves.
         return mean if mean > 0 else 1.0
@@ -487,7 +490,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         X: np.ndarray,
         targets: dict[str, np.ndarray],
         training: np.ndarray | None,
-        X_held_out: np.ndarray | None,
+        X_held_out: np.ndarray | SelectedRows | None,
         held_out_labels: np.ndarray | None,
         n_epochs: int | None,
         told: dict[str, Any],
@@ -498,7 +501,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         held_out = None
         if X_held_out is not None:
             held_out_targets = {} if held_out_labels is None else {"y": held_out_labels}
-            held_out = self._rows(X_held_out, device, targets=held_out_targets)
+            held_out = self._rows(X_held_out[:], device, targets=held_out_targets)
         module = net.module_
         # Nothing to squash is the usual case, and the squashing of wide rows takes time.
         furthest = float(torch.maximum(-module.lower, module.upper).max())
@@ -631,7 +634,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         order = random_state.permutation(n)
         return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
 
-    def _measure_prior_match(self, X: np.ndarray) -> None:
+    def _measure_prior_match(self, X: np.ndarray | SelectedRows) -> None:
         step = max(1, len(X) // PriorMatch.MAX_CODES)
         monitor = PriorMatch(self.prior_)
         distance = monitor.measure(torch.from_numpy(self._encode(X[::step])))
@@ -773,7 +776,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         """The networks in the precision of the data; the fitted ones are never changed."""
         return in_dtype(self.net_.module_, dtype)
 
-    def _encode(self, X: np.ndarray) -> np.ndarray:
+    def _encode(self, X: np.ndarray | SelectedRows) -> np.ndarray:
         def style(_: Autoencoder, codes: Tensor) -> Tensor:
             return codes[:, : self.n_components_]
 
@@ -815,13 +818,19 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         return x.sub(center).div_(scale)
 
     def _on_rows(
-        self, function: Callable[[Tensor], Tensor], X: np.ndarray, width: int | None
+        self,
+        function: Callable[[Tensor], Tensor],
+        X: np.ndarray | SelectedRows,
+        width: int | None,
     ) -> np.ndarray:
         """Apply a function of standardised rows to X, chunk by chunk."""
         return self._in_chunks(function, X, width, self._standardized)
 
     def _on_codes(
-        self, function: Callable[[Autoencoder, Tensor], Tensor], X: np.ndarray, width: int
+        self,
+        function: Callable[[Autoencoder, Tensor], Tensor],
+        X: np.ndarray | SelectedRows,
+        width: int,
     ) -> np.ndarray:
         """Apply a function of the networks and the codes of rows to X, chunk by chunk."""
         autoencoder = self._autoencoder(X.dtype)
@@ -834,7 +843,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
     def _in_chunks(
         self,
         function: Callable[[Tensor], Tensor],
-        array: np.ndarray,
+        array: np.ndarray | SelectedRows,
         width: int | None,
         to_tensor: Callable[[np.ndarray], Tensor],
     ) -> np.ndarray:

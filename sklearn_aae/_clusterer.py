@@ -22,6 +22,7 @@ from sklearn_aae._base import (
 from sklearn_aae._compat import CallbackSupportMixin, Interval, _fit_context, output_frame
 from sklearn_aae._critics import Critic
 from sklearn_aae._docs import document_shared_parameters
+from sklearn_aae._inference import SelectedRows
 from sklearn_aae._labels import class_positions, one_hot
 from sklearn_aae._neighbors import shared_neighbors, spectral_partition
 from sklearn_aae._net import Rows
@@ -335,7 +336,7 @@ class AdversarialAutoencoderClusterer(
         X: np.ndarray,
         sample_weight: np.ndarray | None,
         training: np.ndarray | None,
-        held_out: np.ndarray | None,
+        held_out: np.ndarray | SelectedRows | None,
         random_state: np.random.RandomState,
     ) -> None:
         self.cluster_centers_ = self.net_.module_.heads.detach().cpu().numpy().copy()

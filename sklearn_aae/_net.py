@@ -422,7 +422,7 @@ class AdversarialNet(NeuralNet):
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
     ) -> None:
-        """As in skorch, but losses stay on the device until the epoch ends: no sync per batch."""
+        """As in skorch, but losses stay on a GPU until the epoch ends: no sync per batch."""
         if iterator is None:
             return
         self._set_training(training)
@@ -430,12 +430,17 @@ class AdversarialNet(NeuralNet):
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
-            # As `history.record_batch` does, which looks for its row anew for each value.
-            rows[-1].update(step.pop("losses"))
-            rows[-1][f"{prefix}_loss"] = step["loss"].detach()
-            rows[-1][f"{prefix}_batch_size"] = len(batch[0])
+            losses = step.pop("losses")
+            losses[f"{prefix}_loss"] = step["loss"].detach()
             if training and len(rows) % _NORM_INTERVAL == 1:
-                rows[-1]["gradient_norm"] = self._gradient_norm()
+                losses["gradient_norm"] = self._gradient_norm()
+            if step["loss"].device.type == "cpu":
+                # Small tensors that live on between the large ones of the steps would break memory
+                # into pieces: 140 MiB in an epoch of 180,000 rows of 784 columns.
+                losses = {name: value.item() for name, value in losses.items()}
+            # As `history.record_batch` does, which looks for its row anew for each value.
+            rows[-1].update(losses)
+            rows[-1][f"{prefix}_batch_size"] = len(batch[0])
             self.notify("on_batch_end", batch=batch, training=training, **step)
         _as_floats(rows)
         self.history.record(prefix + "_batch_count", len(iterator))
