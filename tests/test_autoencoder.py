@@ -22,6 +22,7 @@ from torch import nn
 
 from sklearn_aae import AdversarialAutoencoder, _autoencoder, priors
 from sklearn_aae._critics import ADVERSARIAL_LOSSES
+from sklearn_aae._inference import SelectedRows
 from sklearn_aae._likelihoods import LIKELIHOODS
 from sklearn_aae.priors import Normal, Uniform
 
@@ -718,3 +719,19 @@ def test_the_unit_of_weights_does_not_matter(X, factor):
     model = AdversarialAutoencoder(max_iter=1, hidden_layer_sizes=(4,), random_state=0)
     expected = model.fit(X, sample_weight=weight).score_samples(X)
     assert_array_equal(model.fit(X, sample_weight=factor * weight).score_samples(X), expected)
+
+
+def test_selected_rows_have_the_codes_of_their_copy(X):
+    model = AdversarialAutoencoder(2, max_iter=1, random_state=0).fit(X)
+    positions = np.array([len(X) - 1, 3, 3, 7])
+    assert_array_equal(model._encode(SelectedRows(X, positions)), model._encode(X[positions]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_beyond_the_training_range_have_the_codes_of_its_border(X, dtype):
+    X = X.astype(dtype)
+    model = AdversarialAutoencoder(2, max_iter=1, random_state=0).fit(X)
+    far = X[:3] + np.array([[1e3], [-1e3], [1e30]], dtype)
+    border = np.where(far > X.mean(axis=0), X.max(axis=0), X.min(axis=0))
+    for method in (model.transform, model.reconstruct):
+        assert_allclose(method(far), method(border), rtol=1e-5, atol=1e-6)
