@@ -72,7 +72,13 @@ _ATTRIBUTES = {
 }
 
 # Parameters that the first files do not have yet, and what they would say.
-_LATER_PARAMETERS = {"precision": "float32", "compile": False, "normalizing_flow": False}
+_LATER_PARAMETERS = {
+    "precision": "float32",
+    "compile": False,
+    "normalizing_flow": False,
+    "propagation_weight": 0.0,
+    "n_neighbors": 10,
+}
 
 _NET_NUMBERS = ("null_deviance", "noise", "lr", "discriminator_lr")
 _NET_FIELDS = {
