@@ -808,8 +808,10 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         return x.clamp_(lower, upper)
 
     def _scaled(self, chunk: np.ndarray) -> Tensor:
-        # torch, which subtracts faster than NumPy, warns of arrays that it must not write to.
-        x = torch.from_numpy(chunk if chunk.flags.writeable else chunk.copy())
+        # torch, which subtracts faster than NumPy, does not take arrays of every layout, and warns
+        # of those that it must not write to.
+        plain = chunk.flags.c_contiguous and chunk.flags.writeable
+        x = torch.from_numpy(chunk if plain else chunk.copy())
         center, scale = (
             torch.from_numpy(v.astype(chunk.dtype)) for v in (self._center, self._scale)
         )

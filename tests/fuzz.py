@@ -239,6 +239,8 @@ ORDINARY = {
     "precision": ["bf16"],
     # Compiling takes seconds for each case: tests/test_acceleration.py does it.
     "compile": [False, np.False_],
+    # So does a flow: tests/test_flow.py fits it.
+    "normalizing_flow": [False, np.False_],
     "verbose": [1],
     "random_state": [None, 2**32 - 1, np.int8(3), Made("np.random.RandomState(5)")],
     "encoder": [Made("LinearThenDropout"), Made("nn.Linear")],

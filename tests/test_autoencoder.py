@@ -735,3 +735,13 @@ def test_rows_beyond_the_training_range_have_the_codes_of_its_border(X, dtype):
     border = np.where(far > X.mean(axis=0), X.max(axis=0), X.min(axis=0))
     for method in (model.transform, model.reconstruct):
         assert_allclose(method(far), method(border), rtol=1e-5, atol=1e-6)
+
+
+def test_rows_of_any_layout_have_the_same_codes(X):
+    model = AdversarialAutoencoder(2, max_iter=1, random_state=0).fit(X)
+    read_only = X.copy()
+    read_only.flags.writeable = False
+    backwards, by_columns = X[::-1].copy()[::-1], np.asfortranarray(X)
+    for rows in (read_only, backwards, by_columns, np.repeat(X, 2, axis=1)[:, ::2]):
+        assert_array_equal(model.transform(rows), model.transform(X))
+        assert_array_equal(model.score_samples(rows), model.score_samples(X))
