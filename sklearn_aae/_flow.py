@@ -183,7 +183,7 @@ class SplineFlow(nn.Module):
         self.mean = nn.Parameter(torch.zeros(n_components), requires_grad=False)
         self.whitening = nn.Parameter(torch.eye(n_components), requires_grad=False)
         layers = [_Coupling(n_components, width, n_bins, generator) for _ in range(n_layers)]
-        self.layers: Sequence[Any] = nn.ModuleList(layers)  # type: ignore[assignment]
+        self.layers: Sequence[Any] = nn.ModuleList(layers)  # type: ignore[assignment]  # typed as what it holds
         self.requires_grad_(False)
 
     def forward(self, e: Tensor) -> tuple[Tensor, Tensor]:
