@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -861,6 +861,25 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         )
 
     # State.
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, those of nested objects as ``<parameter>__<name>``.
+
+        Parameters
+        ----------
+        **params : dict
+            New values. With one of the prior, such as `prior__scale`, a prior that is given by name
+            becomes the object that the name stands for.
+
+        Returns
+        -------
+        self : estimator
+        """
+        prior = params.get("prior", self.prior)
+        of_the_prior = any(name.startswith("prior__") for name in params)
+        if of_the_prior and isinstance(prior, str) and prior in PRIORS:
+            params["prior"] = PRIORS[prior]()
+        return super().set_params(**params)
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__().copy()

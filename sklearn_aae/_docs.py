@@ -36,7 +36,8 @@ posterior : {"deterministic", "gaussian", "implicit"}, default="deterministic"
 prior : {"normal", "uniform", "mixture_of_gaussians", "swiss_roll"} or object, \
         default="normal"
     What the codes are matched to: a name, an object of `sklearn_aae.priors`, or any object
-    with ``sample(n_samples, generator)``. With a prior that has classes, such as
+    with ``sample(n_samples, generator)``. Its parameters can be searched, as `prior__scale` of
+    "normal". With a prior that has classes, such as
     ``MixtureOfGaussians(n_classes=10)``, `AdversarialAutoencoder.fit` places the rows of class
     k, given in `y` as ints from 0, on component k; rows with `y` of -1 are free.
 

@@ -601,7 +601,7 @@ def bind_prior(prior: Any, n_components: int) -> Any:
         If the name is unknown, a parameter of the prior is out of range, or two drawn codes are
         not finite or not (2, n_components).
     TypeError
-        If the object has no method `sample`.
+        If the object has no method `sample`, or one that does not take (n_samples, generator).
 
     Examples
     --------
@@ -662,7 +662,13 @@ def draw(prior: Any, n_samples: int, generator: torch.Generator, y: Tensor | Non
 
 
 def _check_draw(prior: Any, n_components: int) -> None:
-    z = draw(prior, 2, torch.Generator().manual_seed(0))
+    try:
+        z = draw(prior, 2, torch.Generator().manual_seed(0))
+    except TypeError as error:
+        raise TypeError(
+            f"prior {prior!r}: sample(2, generator) failed: {error}. The method has to take the "
+            "number of codes and a torch.Generator, and return a tensor."
+        ) from error
     if z.shape != (2, n_components):
         raise ValueError(
             f"prior {prior!r}: sample(2, generator) must return shape (2, n_components) = "

@@ -614,10 +614,21 @@ def test_batch_normalisation_of_a_user_is_in_eval_mode_after_fit(X):
 # Priors.
 
 
-def test_prior_parameters_are_reachable(X):
-    model = AdversarialAutoencoder(prior=Normal(), max_iter=1, random_state=0)
+@pytest.mark.parametrize("prior", [Normal(), "normal"])
+def test_prior_parameters_are_reachable(X, prior):
+    model = AdversarialAutoencoder(prior=prior, max_iter=1, random_state=0)
     search = GridSearchCV(model, {"prior__scale": [1.0, 5.0]}, cv=2).fit(X)
     assert set(search.cv_results_["param_prior__scale"]) == {1.0, 5.0}
+    assert search.best_estimator_.prior_.scale == search.best_params_["prior__scale"]
+    assert model.prior is prior
+
+
+def test_a_named_prior_becomes_an_object_only_where_its_parameters_are_set():
+    assert AdversarialAutoencoder().set_params(n_components=3, prior="uniform").prior == "uniform"
+    grid = {"prior__n_classes": 4, "prior": "mixture_of_gaussians"}
+    assert AdversarialAutoencoder().set_params(**grid).prior.n_classes == 4
+    with pytest.raises(ValueError, match="Invalid parameter 'spread'"):
+        AdversarialAutoencoder().set_params(prior__spread=3)
 
 
 def test_any_object_with_sample_is_a_prior(X):

@@ -14,8 +14,8 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_aae import AdversarialAutoencoderClusterer
-from sklearn_aae._terms import Separation
+from sklearn_aae import AdversarialAutoencoderClusterer, _clusterer
+from sklearn_aae._terms import Certainty, Separation
 
 X, Y = make_blobs(200, n_features=5, centers=3, random_state=0)
 
@@ -123,14 +123,27 @@ def test_history_names_the_terms_that_count(parameters, left_out):
     assert "categories_generator_loss" in model.history_
 
 
-def test_neighbours_are_of_one_cluster_more_often_where_they_have_to_agree():
+def share_of_neighbours_in_the_same_cluster(n_clusters, agreement_weight):
     nearest = NearestNeighbors(n_neighbors=11).fit(X).kneighbors(X, return_distance=False)
+    model = make(n_clusters, max_iter=40, agreement_weight=agreement_weight).fit(X)
+    labels = model.labels_
+    return (labels[nearest[:, 1:]] == labels[:, None]).mean()
 
-    def agreement(weight):
-        labels = make(n_clusters=6, max_iter=40, agreement_weight=weight).fit(X).labels_
-        return (labels[nearest[:, 1:]] == labels[:, None]).mean()
 
-    assert agreement(3) > agreement(0) + 0.05
+def test_neighbours_are_of_one_cluster_more_often_where_they_have_to_agree(monkeypatch):
+    # Without the partition, which fills all clusters, so that groups are split between them.
+    monkeypatch.setattr(_clusterer, "Guidance", lambda weight, name: Certainty(0.0))
+    share = share_of_neighbours_in_the_same_cluster
+    assert share(10, agreement_weight=3) > share(10, agreement_weight=0) + 0.1
+
+
+def test_neighbours_are_of_one_cluster_more_often_with_the_partition_too():
+    share = share_of_neighbours_in_the_same_cluster
+    assert share(6, agreement_weight=3) > share(6, agreement_weight=0) + 0.05
+
+
+def test_more_clusters_than_groups_are_all_used():
+    assert (make(10, max_iter=40).fit(X).cluster_sizes_ > 0).all()
 
 
 def test_a_ring_and_its_centre_are_two_clusters():

@@ -531,6 +531,16 @@ def test_binding_names_the_parameter_and_the_value(prior, n_components, message)
         bind_prior(prior, n_components)
 
 
+def test_binding_says_what_sample_has_to_take():
+    class Wrong:
+        def sample(self, n_samples):
+            return torch.zeros(n_samples, 2)
+
+    message = r"sample\(2, generator\) failed: .* The method has to take the number of codes and a"
+    with pytest.raises(TypeError, match=message):
+        bind_prior(Wrong(), 2)
+
+
 @pytest.mark.parametrize("prior", [3, None, np.eye(2)])
 def test_binding_asks_for_a_method_sample(prior):
     message = re.escape(f"or an object with sample(n_samples, generator), got {prior!r}.")
