@@ -29,13 +29,13 @@ from sklearn_aae._density import (
     log_density,
 )
 from sklearn_aae._docs import document_shared_parameters
-from sklearn_aae._flow import SplineFlow, fit_flow, whiten
+from sklearn_aae._flow import Transport, fit_flow, whiten
 from sklearn_aae._inference import SelectedRows, in_dtype
 from sklearn_aae._sampling import MAX_CODES, CodeDensity, draw_codes, fit_code_density
 from sklearn_aae._scaling import squashed
 from sklearn_aae._terms import Placement
 from sklearn_aae.modules import Autoencoder
-from sklearn_aae.priors import has_classes, straight_path
+from sklearn_aae.priors import Normal, draw, has_classes, straight_path
 
 __all__ = ["AdversarialAutoencoder"]
 
@@ -47,6 +47,9 @@ __all__ = ["AdversarialAutoencoder"]
 _N_PSEUDO_CODES = 600
 # Both together: some 200 batches, so that the flow sees each five times.
 _N_MAPPED = 50_000
+# Noise on draws from a prior before its flow is learned, in their standard deviations: a curve has
+# no density, and the thinner it is, the steeper the map.
+_THICKNESS = 0.02
 
 # Tukey's fence: the lower quartile less this many interquartile ranges.
 _TUKEY = 1.5
@@ -76,10 +79,10 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
 
     normalizing_flow : bool, default=False
         Whether an invertible map follows the encoder, learned once the networks are, that takes
-        codes to the prior by maximum likelihood [3]_. The decoder sees what the inverse makes of
-        codes: they match the prior far better, and reconstructions stay as they are. A lower
-        `adversarial_weight`, such as 0.05, then costs less in reconstruction. Needs a prior with a
-        density that is positive everywhere, and no labels.
+        codes to the prior: a normalising flow [3]_ to a normal distribution, and where the prior
+        is another, the inverse of a second one. The decoder sees what the inverse makes of codes:
+        they match the prior far better, and reconstructions stay as they are. A lower
+        `adversarial_weight`, such as 0.05, then costs less in reconstruction. Takes no labels.
 
     sampler : {"density", "prior"}, default="density"
         Where `sample` takes codes from: a density of the codes of training rows, learned after the
@@ -134,7 +137,8 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
 
     With `normalizing_flow`, the map is fitted to the codes and to draws from such a mixture, which
     count as 600 codes more for each dimension: of few codes alone, it would learn each by heart.
-    Fits that continue each other fit it further, `partial_fit` to the codes of its chunk.
+    Fits that continue each other fit it further, `partial_fit` to the codes of its chunk; each
+    takes as long as 1,000 steps of training.
 
     `partial_fit` and `warm_start` keep the scaling of the first call, to which the weights are
     tied.
@@ -343,7 +347,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         autoencoder, device = net.module_, torch.device(net.device)
         # Draws of its own: everything else is as without a flow.
         random_state = np.random.RandomState(net.seed)
-        flow, autoencoder.flow = autoencoder.flow, None
+        transport, autoencoder.flow = autoencoder.flow, None
         density = self._fit_codes(X, sample_weight, training, random_state)
         n_codes = len(density.codes)
         n_pseudo = k * _N_PSEUDO_CODES
@@ -352,12 +356,31 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         drawn = draw_codes(density, n_drawn, random_state)
         sample = np.concatenate([density.codes[chosen], drawn]).astype(np.float32)
         mapped = torch.from_numpy(sample).to(device)
-        if flow is None:
-            flow = SplineFlow(k, generator=torch.Generator().manual_seed(net.seed)).to(device)
-            whiten(flow, mapped)
+        if transport is None:
+            transport = self._transport_to_prior(device)
+            whiten(transport.of_codes, mapped)
         batches = torch.Generator(device).manual_seed(net.seed)
-        fit_flow(flow, mapped, self.prior_.log_prob, batches, verbose=bool(self.verbose))
-        autoencoder.flow = flow.eval()
+        fit_flow(transport.of_codes, mapped, batches, verbose=bool(self.verbose))
+        autoencoder.flow = transport.eval()
+
+    def _transport_to_prior(self, device: torch.device) -> Transport:
+        """A transport that knows the prior and no codes yet."""
+        k, prior, seed = self.n_components_, self.prior_, self.net_.seed
+        is_normal = type(prior) is Normal
+        generator = torch.Generator().manual_seed(seed)
+        n_prior_layers = {"n_prior_layers": 0} if is_normal else {}
+        transport = Transport(k, generator=generator, **n_prior_layers).to(device)
+        if is_normal:
+            transport.of_prior.whitening.div_(prior.scale)
+            return transport
+        z = draw(prior, _N_MAPPED, generator)
+        spread = (z - z.mean(dim=0)).square().mean().sqrt()
+        z += _THICKNESS * spread * torch.randn(z.shape, generator=generator)
+        z = z.to(device)
+        whiten(transport.of_prior, z)
+        batches = torch.Generator(device).manual_seed(seed)
+        fit_flow(transport.of_prior, z, batches, verbose=bool(self.verbose))
+        return transport
 
     def _fit_codes(
         self,
@@ -423,12 +446,6 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
                 f'score_method="prior" needs a prior with a density that is positive everywhere, '
                 f'got prior={prior!r}. Use prior="normal" or "mixture_of_gaussians", or another '
                 "score_method."
-            )
-        if self.normalizing_flow and not _has_usable_density(prior, self.n_components_):
-            raise ValueError(
-                "normalizing_flow=True needs a prior with a density that is positive everywhere "
-                f'and that torch can differentiate, got prior={prior!r}. Use prior="normal" or '
-                '"mixture_of_gaussians", or normalizing_flow=False.'
             )
         if self.normalizing_flow and self.score_method == "discriminator":
             raise ValueError(
@@ -711,13 +728,6 @@ def _rows_that_count(
     """Training rows of positive weight."""
     rows = np.arange(len(X)) if training is None else training
     return rows if sample_weight is None else rows[sample_weight[rows] > 0]
-
-
-def _has_usable_density(prior: Any, n_components: int) -> bool:
-    """Whether the log density of a prior is finite everywhere and has a gradient."""
-    if not hasattr(prior, "log_prob") or not getattr(prior, "has_full_support", True):
-        return False
-    return bool(prior.log_prob(torch.zeros(1, n_components, requires_grad=True)).requires_grad)
 
 
 def _at_most(n: int, rows: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:

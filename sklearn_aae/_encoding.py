@@ -28,7 +28,7 @@ from sklearn_aae._archive import (
 )
 from sklearn_aae._critics import Critic
 from sklearn_aae._density import Density
-from sklearn_aae._flow import SplineFlow
+from sklearn_aae._flow import Transport
 from sklearn_aae._likelihoods import LIKELIHOODS
 from sklearn_aae._sampling import CodeDensity
 from sklearn_aae.modules import (
@@ -59,7 +59,7 @@ _NETWORKS: dict[str, type[nn.Module]] = {
     cls.__name__: cls
     for cls in (
         *(Autoencoder, CategoricalAutoencoder, ConditionalAutoencoder, EmbeddingAutoencoder),
-        *(ConvolutionalDecoder, ConvolutionalEncoder, MultilayerPerceptron, SplineFlow),
+        *(ConvolutionalDecoder, ConvolutionalEncoder, MultilayerPerceptron, Transport),
     )
 }
 
@@ -524,7 +524,7 @@ class Decoder:
         k, posterior = arguments["n_components"], arguments["posterior"]
         require(type(k) is int and 0 < k <= self._largest, where, "has no n_components")
         flow = arguments["flow"]
-        fits = flow is None or (isinstance(flow, SplineFlow) and flow.n_components == k)
+        fits = flow is None or (isinstance(flow, Transport) and flow.n_components == k)
         require(fits and (flow is None or cls is Autoencoder), where, "has another flow")
         n_classes = arguments["n_classes"]
         ok = type(n_classes) is int and 0 <= n_classes <= self._largest
@@ -601,8 +601,11 @@ def _is_possible(arguments: dict[str, Any], n_weights: int) -> bool:
     def is_width(value: Any) -> bool:
         return type(value) is int and value > 0
 
-    if arguments.keys() == set(_arguments(SplineFlow)):
-        return all(map(is_width, arguments.values())) and arguments["n_layers"] < n_weights
+    if arguments.keys() == set(_arguments(Transport)):
+        n_layers, n_prior_layers = arguments["n_layers"], arguments["n_prior_layers"]
+        ok = is_width(arguments["n_components"]) and is_width(n_layers)
+        ok = ok and type(n_prior_layers) is int and n_prior_layers >= 0
+        return ok and n_layers + n_prior_layers < n_weights
     sizes, shape = arguments["hidden_layer_sizes"], arguments.get("image_shape", (1, 1, 1))
     n_noise, activation = arguments.get("n_noise", 0), arguments["activation"]
     return (

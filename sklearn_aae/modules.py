@@ -289,9 +289,8 @@ class Autoencoder(nn.Module):
         Source of further initial weights, for the subclasses; None draws from torch's global
         generator.
     flow : nn.Module, default=None
-        Invertible map from what is said above to codes, with a method `inverse`; its call returns
-        codes and the log determinant of its Jacobian. The decoder sees what it undoes. None for
-        none; the subclasses have none.
+        Invertible map from what is said above to codes, with a method `inverse`. The decoder sees
+        what it undoes. None for none; the subclasses have none.
 
     Examples
     --------
@@ -363,7 +362,7 @@ class Autoencoder(nn.Module):
         if self.flow is None:
             return codes
         with _full_precision(codes):
-            return self.flow(codes)[0]
+            return self.flow(codes)
 
     def _codes(self, output: Tensor, generator: torch.Generator | None) -> Tensor:
         """From the encoder's output to codes."""
