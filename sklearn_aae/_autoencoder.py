@@ -366,17 +366,16 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
     def _transport_to_prior(self, device: torch.device) -> Transport:
         """A transport that knows the prior and no codes yet."""
         k, prior, seed = self.n_components_, self.prior_, self.net_.seed
-        is_normal = type(prior) is Normal
         generator = torch.Generator().manual_seed(seed)
-        n_prior_layers = {"n_prior_layers": 0} if is_normal else {}
-        transport = Transport(k, generator=generator, **n_prior_layers).to(device)
-        if is_normal:
+        if type(prior) is Normal:
+            transport = Transport(k, n_prior_layers=0, generator=generator).to(device)
             transport.of_prior.whitening.div_(prior.scale)
             return transport
+        transport = Transport(k, generator=generator).to(device)
         z = draw(prior, _N_MAPPED, generator)
         spread = (z - z.mean(dim=0)).square().mean().sqrt()
-        z += _THICKNESS * spread * torch.randn(z.shape, generator=generator)
-        z = z.to(device)
+        noise = _THICKNESS * spread * torch.randn(z.shape, generator=generator)
+        z = (z + noise).to(device)
         whiten(transport.of_prior, z)
         batches = torch.Generator(device).manual_seed(seed)
         fit_flow(transport.of_prior, z, batches, verbose=bool(self.verbose))
