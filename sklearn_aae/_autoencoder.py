@@ -48,8 +48,10 @@ _N_PSEUDO_CODES = 600
 # Both together: some 200 batches, so that the flow sees each five times.
 _N_MAPPED = 50_000
 # Noise on draws from a prior before its flow is learned, in their standard deviations: a curve has
-# no density, and the thinner it is, the steeper the map.
+# no density, and the thinner it is, the steeper the map. A column that does not vary counts as if
+# it varied by this share of the widest.
 _THICKNESS = 0.02
+_LEAST_SPREAD = 1e-3
 
 # Tukey's fence: the lower quartile less this many interquartile ranges.
 _TUKEY = 1.5
@@ -137,8 +139,9 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
 
     With `normalizing_flow`, the map is fitted to the codes and to draws from such a mixture, which
     count as 600 codes more for each dimension: of few codes alone, it would learn each by heart.
-    Fits that continue each other fit it further, `partial_fit` to the codes of its chunk; each
-    takes as long as 1,000 steps of training.
+    It takes 1,000 steps, each as long as several of the training, and 1,000 more in a first fit
+    where the prior is not normal. Fits that continue each other train through it and fit it
+    further, by 1,000 steps each time, `partial_fit` to the codes of its chunk.
 
     `partial_fit` and `warm_start` keep the scaling of the first call, to which the weights are
     tied.
@@ -341,10 +344,11 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
     def _map_codes(
         self, X: np.ndarray, sample_weight: np.ndarray | None, training: np.ndarray | None
     ) -> None:
-        if not self.normalizing_flow:
-            return
         net, k = self.net_, self.n_components_
         autoencoder, device = net.module_, torch.device(net.device)
+        if not self.normalizing_flow:
+            autoencoder.flow = None  # there may be one of an earlier fit
+            return
         # Draws of its own: everything else is as without a flow.
         random_state = np.random.RandomState(net.seed)
         transport, autoencoder.flow = autoencoder.flow, None
@@ -355,12 +359,13 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
         chosen = random_state.choice(n_codes, _N_MAPPED - n_drawn, p=density.weights)
         drawn = draw_codes(density, n_drawn, random_state)
         sample = np.concatenate([density.codes[chosen], drawn]).astype(np.float32)
-        mapped = torch.from_numpy(sample).to(device)
+        to_map = torch.from_numpy(sample).to(device)
         if transport is None:
             transport = self._transport_to_prior(device)
-            whiten(transport.of_codes, mapped)
+            whiten(transport.of_codes, to_map)
         batches = torch.Generator(device).manual_seed(net.seed)
-        fit_flow(transport.of_codes, mapped, batches, verbose=bool(self.verbose))
+        name = "flow of codes" if self.verbose else None
+        fit_flow(transport.of_codes, to_map, batches, name)
         autoencoder.flow = transport.eval()
 
     def _transport_to_prior(self, device: torch.device) -> Transport:
@@ -373,12 +378,13 @@ class AdversarialAutoencoder(CallbackSupportMixin, OutlierMixin, BaseAdversarial
             return transport
         transport = Transport(k, generator=generator).to(device)
         z = draw(prior, _N_MAPPED, generator)
-        spread = (z - z.mean(dim=0)).square().mean().sqrt()
+        spread = z.std(dim=0)
+        spread = spread.clamp(min=_LEAST_SPREAD * float(spread.max()))
         noise = _THICKNESS * spread * torch.randn(z.shape, generator=generator)
         z = (z + noise).to(device)
         whiten(transport.of_prior, z)
         batches = torch.Generator(device).manual_seed(seed)
-        fit_flow(transport.of_prior, z, batches, verbose=bool(self.verbose))
+        fit_flow(transport.of_prior, z, batches, "flow of the prior" if self.verbose else None)
         return transport
 
     def _fit_codes(

@@ -810,7 +810,8 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
     def _scaled(self, chunk: np.ndarray) -> Tensor:
         # torch, which subtracts faster than NumPy, does not take arrays of every layout, and warns
         # of those that it must not write to.
-        plain = chunk.flags.c_contiguous and chunk.flags.writeable
+        # A single row counts as contiguous whatever its stride.
+        plain = chunk.flags.c_contiguous and chunk.flags.writeable and min(chunk.strides) >= 0
         x = torch.from_numpy(chunk if plain else chunk.copy())
         center, scale = (
             torch.from_numpy(v.astype(chunk.dtype)) for v in (self._center, self._scale)

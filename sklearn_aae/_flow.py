@@ -259,8 +259,7 @@ def fit_flow(
     flow: SplineFlow,
     sample: Tensor,
     generator: torch.Generator,
-    *,
-    verbose: bool = False,
+    name: str | None = None,
 ) -> None:
     """Train a flow until mapped rows of a sample look like draws of a standard normal distribution.
 
@@ -275,15 +274,21 @@ def fit_flow(
         What to map, on the device of flow and generator.
     generator : torch.Generator
         Source of the batches.
-    verbose : bool, default=False
-        Whether to show a bar over steps.
+    name : str, default=None
+        Of a bar over steps; None for no bar.
+
+    Raises
+    ------
+    ValueError
+        If most gradients are not finite.
     """
     trained = [p for layer in flow.layers for p in layer.network.parameters()]
     for parameter in trained:
         parameter.requires_grad_(True)
     optimizer = torch.optim.Adam(trained, _LR, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _N_STEPS)
-    for _ in tqdm(range(_N_STEPS), desc="flow", disable=not verbose):
+    n_skipped = 0
+    for _ in tqdm(range(_N_STEPS), desc=name, disable=name is None):
         rows = torch.randint(len(sample), (_BATCH_SIZE,), generator=generator, device=sample.device)
         z, log_determinant = flow(sample[rows])
         loss = (0.5 * z.square().sum(dim=1) - log_determinant).mean()
@@ -293,9 +298,16 @@ def fit_flow(
         norm = nn.utils.clip_grad_norm_(trained, _MAX_GRADIENT_NORM)
         if bool(norm.isfinite()):
             optimizer.step()
-        schedule.step()
+            schedule.step()
+        else:
+            n_skipped += 1
     for parameter in trained:
         parameter.requires_grad_(False)
+    if 2 * n_skipped > _N_STEPS:
+        raise ValueError(
+            f"normalizing_flow=True: {n_skipped} of {_N_STEPS} gradients of the flow are not "
+            "finite. Set normalizing_flow=False, or use another prior."
+        )
 
 
 def whiten(flow: SplineFlow, sample: Tensor) -> None:

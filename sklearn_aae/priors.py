@@ -667,7 +667,7 @@ def _check_draw(prior: Any, n_components: int) -> None:
     except TypeError as error:
         raise TypeError(
             f"prior {prior!r}: sample(2, generator) failed: {error}. The method has to take the "
-            "number of codes and a torch.Generator, and return a tensor."
+            "number of codes and a torch.Generator, and return a tensor or an array."
         ) from error
     if z.shape != (2, n_components):
         raise ValueError(

@@ -611,6 +611,14 @@ def test_batch_normalisation_of_a_user_is_in_eval_mode_after_fit(X):
     assert_allclose(model.transform(X[:1]), model.transform(X)[:1])
 
 
+def test_rows_may_be_reversed_views(X):
+    model = AdversarialAutoencoder(n_components=2, max_iter=1, random_state=0)
+    codes = model.fit(X[::-1].copy()).transform(X)
+    model.fit(X[::-1])
+    assert_allclose(model.transform(X[::-1])[::-1], codes)
+    assert_allclose(model.transform(X[::-1][:1]), codes[-1:])
+
+
 # Priors.
 
 

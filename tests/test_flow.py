@@ -11,7 +11,7 @@ from sklearn_aae import AdversarialAutoencoder, _flow, load, save
 from sklearn_aae._flow import SplineFlow, Transport, fit_flow, rational_quadratic_spline, whiten
 from sklearn_aae.callbacks import PriorMatch
 from sklearn_aae.modules import Autoencoder, MultilayerPerceptron
-from sklearn_aae.priors import Empirical, MixtureOfGaussians, Normal, draw
+from sklearn_aae.priors import Empirical, MixtureOfGaussians, Normal, Uniform, draw
 
 X = load_iris().data
 
@@ -191,6 +191,32 @@ def test_codes_follow_priors_of_any_shape_with_a_density_or_without(prior, monke
     np.testing.assert_allclose(
         mapped.inverse_transform(mapped.transform(rows)), mapped.reconstruct(rows), atol=0.05
     )
+
+
+def test_columns_of_a_prior_keep_their_units(monkeypatch):
+    monkeypatch.setattr(_flow, "_N_STEPS", 150)
+    draws = np.random.default_rng(0).standard_normal((3000, 2)) * [1, 100]
+    model = estimator(prior=Empirical(draws), normalizing_flow=True).fit(X)
+    np.testing.assert_allclose(model.transform(X).std(axis=0), [1, 100], rtol=0.25)
+
+
+def test_a_map_that_is_no_longer_wanted_goes(brief):
+    model = estimator(normalizing_flow=True, warm_start=True).fit(X)
+    model.set_params(normalizing_flow=False).fit(X)
+    assert model.net_.module_.flow is None
+
+
+@pytest.mark.parametrize("width", [1e-6, 1e18])
+def test_the_unit_of_a_prior_does_not_matter(brief, width):
+    model = estimator(prior=Uniform(-width, width), normalizing_flow=True).fit(X)
+    np.testing.assert_allclose(model.transform(X).std(axis=0), width / np.sqrt(3), rtol=0.25)
+
+
+def test_gradients_that_are_not_finite_are_an_error(brief):
+    flow = SplineFlow(2)
+    with pytest.raises(ValueError, match="20 of 20 gradients of the flow are not finite"):
+        fit_flow(flow, torch.full((5, 2), torch.nan), generator())
+    assert not any(p.requires_grad for p in flow.parameters())
 
 
 def test_a_prior_that_is_a_point_gives_finite_codes(brief):
