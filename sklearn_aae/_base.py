@@ -650,8 +650,14 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         if net.diverged_ is not None or net.interrupted_:
             return  # that has been said
         rows = X[:: max(1, len(X) // PriorMatch.MAX_CODES)]
+        autoencoder, k = self._autoencoder(X.dtype), self.n_components_
+
+        def unmapped(x: Tensor) -> Tensor:
+            return autoencoder.encode(x, bounded=False, mapped=False)[:, :k]
+
+        # A flow gives every code the spread of the prior, a dead one too.
         for problem in training_problems(
-            self._encode(rows),
+            self._in_chunks(unmapped, rows, k, self._bounded),
             self.prior_,
             n_distinct_rows(rows),
             n_steps=net.game.n_steps_,

@@ -347,11 +347,17 @@ class Autoencoder(nn.Module):
         self.upper = upper if first else torch.maximum(self.upper, upper)
 
     def encode(
-        self, x: Tensor, generator: torch.Generator | None = None, *, bounded: bool = True
+        self,
+        x: Tensor,
+        generator: torch.Generator | None = None,
+        *,
+        bounded: bool = True,
+        mapped: bool = True,
     ) -> Tensor:
         """Codes of x: a draw from q(z|x) with a generator, its centre (eta = 0) without.
 
-        The encoder sees values of x beyond the training range only where it is not `bounded`.
+        The encoder sees values of x beyond the training range only where it is not `bounded`; the
+        flow is left out where codes are not `mapped`.
         """
         if bounded:
             x = x.clamp(self.lower, self.upper)
@@ -359,7 +365,7 @@ class Autoencoder(nn.Module):
             x = torch.cat([x, self._eta(x, generator)], dim=1)
         # In the dtype of x also where the encoder computes in bfloat16.
         codes = self._codes(self.encoder(x).to(x.dtype), generator)
-        if self.flow is None:
+        if self.flow is None or not mapped:
             return codes
         with _full_precision(codes):
             return self.flow(codes)

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine, make_blobs
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_aae import AdversarialAutoencoder
+from sklearn_aae import AdversarialAutoencoder, _flow
 from sklearn_aae._diagnostics import (
     dead_directions,
     n_distinct_rows,
@@ -195,10 +195,12 @@ def test_a_game_of_too_little_weight_is_won_by_the_discriminator():
     assert model.prior_match_["distance"] > 2 * model.prior_match_["null_quantile"]
 
 
-def test_a_code_that_is_wider_than_the_data_has_dead_dimensions():
+@pytest.mark.parametrize("normalizing_flow", [False, True])
+def test_a_code_that_is_wider_than_the_data_has_dead_dimensions(normalizing_flow, monkeypatch):
+    monkeypatch.setattr(_flow, "_N_STEPS", 20)
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 1)) @ rng.normal(size=(1, 6))
-    model = AdversarialAutoencoder(n_components=4, random_state=0)
+    model = AdversarialAutoencoder(4, normalizing_flow=normalizing_flow, random_state=0)
     with pytest.warns(ConvergenceWarning, match=r"dead dimensions.*n_components \(now 4\)"):
         model.fit(X)
 
