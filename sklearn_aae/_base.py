@@ -644,20 +644,31 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             "null_quantile": monitor.null_quantile_,
         }
 
+    def _before_the_flow(self, X: np.ndarray, like: np.ndarray) -> np.ndarray:
+        """Codes before a flow, which gives each direction a spread, a dead one too.
+
+        In the units of codes behind it: a flow makes up for any scale.
+        """
+        autoencoder, k = self._autoencoder(X.dtype), self.n_components_
+
+        def unmapped(x: Tensor) -> Tensor:
+            return autoencoder.encode(x, bounded=False, mapped=False)[:, :k]
+
+        codes = self._in_chunks(unmapped, X, k, self._bounded)
+        spread, wanted = (np.sqrt(z.var(axis=0, dtype=np.float64).mean()) for z in (codes, like))
+        return codes * (wanted / spread) if spread > 0 else codes
+
     def _diagnose(self, X: np.ndarray) -> None:
         """Warn of a training that ended, and not well."""
         net = self.net_
         if net.diverged_ is not None or net.interrupted_:
             return  # that has been said
         rows = X[:: max(1, len(X) // PriorMatch.MAX_CODES)]
-        autoencoder, k = self._autoencoder(X.dtype), self.n_components_
-
-        def unmapped(x: Tensor) -> Tensor:
-            return autoencoder.encode(x, bounded=False, mapped=False)[:, :k]
-
-        # A flow gives every code the spread of the prior, a dead one too.
+        codes = self._encode(rows)
+        if net.module_.flow is not None:
+            codes = self._before_the_flow(rows, like=codes)
         for problem in training_problems(
-            self._in_chunks(unmapped, rows, k, self._bounded),
+            codes,
             self.prior_,
             n_distinct_rows(rows),
             n_steps=net.game.n_steps_,
