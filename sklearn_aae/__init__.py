@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sklearn_aae import callbacks, displays, metrics, modules, persistence, priors
-    from sklearn_aae._autoencoder import AdversarialAutoencoder
-    from sklearn_aae._classifier import AdversarialAutoencoderClassifier
-    from sklearn_aae._clusterer import AdversarialAutoencoderClusterer
-    from sklearn_aae._conditional import ConditionalAdversarialAutoencoder
+    from sklearn_aae._estimators.autoencoder import AdversarialAutoencoder
+    from sklearn_aae._estimators.classifier import AdversarialAutoencoderClassifier
+    from sklearn_aae._estimators.clusterer import AdversarialAutoencoderClusterer
+    from sklearn_aae._estimators.conditional import ConditionalAdversarialAutoencoder
     from sklearn_aae.persistence import load, save
 
 __all__ = [
@@ -31,10 +31,10 @@ __version__ = _version("sklearn-aae")
 
 # Imported when first used: `import sklearn_aae.metrics` then does not load torch.
 _ORIGIN = {
-    "AdversarialAutoencoder": "sklearn_aae._autoencoder",
-    "AdversarialAutoencoderClassifier": "sklearn_aae._classifier",
-    "AdversarialAutoencoderClusterer": "sklearn_aae._clusterer",
-    "ConditionalAdversarialAutoencoder": "sklearn_aae._conditional",
+    "AdversarialAutoencoder": "sklearn_aae._estimators.autoencoder",
+    "AdversarialAutoencoderClassifier": "sklearn_aae._estimators.classifier",
+    "AdversarialAutoencoderClusterer": "sklearn_aae._estimators.clusterer",
+    "ConditionalAdversarialAutoencoder": "sklearn_aae._estimators.conditional",
     "load": "sklearn_aae.persistence",
     "save": "sklearn_aae.persistence",
 }

@@ -35,7 +35,7 @@ from sklearn_aae import (
     ConditionalAdversarialAutoencoder,
     priors,  # noqa: F401  # for the expressions below
 )
-from sklearn_aae._critics import ADVERSARIAL_LOSSES
+from sklearn_aae._training.critics import ADVERSARIAL_LOSSES
 from sklearn_aae.modules import ACTIVATIONS
 
 ESTIMATORS = [

@@ -19,7 +19,7 @@ from sklearn_aae import (
     load,
     save,
 )
-from sklearn_aae._acceleration import autocast, check_precision
+from sklearn_aae._training.acceleration import autocast, check_precision
 
 OPTIONS = {"n_components": 2, "hidden_layer_sizes": (8,), "max_iter": 5, "random_state": 0}
 

@@ -13,7 +13,7 @@ import pytest
 from fuzz_persistence import put_together, take_apart, with_checksum
 from numpy.testing import assert_array_equal
 
-from sklearn_aae._archive import InvalidModelFileError, read_archive, write_archive
+from sklearn_aae._files.archive import InvalidModelFileError, read_archive, write_archive
 
 DOCUMENT = {"text": "é\ud800", "numbers": [1, -(10**38), 0.1, 1e-300], "none": None, "no": False}
 ARRAYS = {

@@ -21,9 +21,9 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from sklearn_aae import AdversarialAutoencoder, _autoencoder, priors
-from sklearn_aae._critics import ADVERSARIAL_LOSSES
-from sklearn_aae._inference import SelectedRows
-from sklearn_aae._likelihoods import LIKELIHOODS
+from sklearn_aae._rows.chunks import SelectedRows
+from sklearn_aae._rows.likelihoods import LIKELIHOODS
+from sklearn_aae._training.critics import ADVERSARIAL_LOSSES
 from sklearn_aae.priors import Normal, Uniform
 
 METHODS = ["transform", "reconstruct", "score_samples", "decision_function", "predict"]
@@ -201,7 +201,7 @@ def test_a_row_gets_the_same_answer_in_any_batch(X, fitted, method, dtype, rtol,
     assert_allclose(function(X[order]), whole[order], rtol=rtol, atol=atol)
     one_by_one = np.concatenate([function(X[i : i + 1]) for i in range(20)])
     assert_allclose(one_by_one, whole[:20], rtol=rtol, atol=atol)
-    monkeypatch.setattr("sklearn_aae._inference._VALUES_PER_CHUNK", 500)
+    monkeypatch.setattr("sklearn_aae._rows.chunks._VALUES_PER_CHUNK", 500)
     assert_allclose(function(X), whole, rtol=rtol, atol=atol)
 
 
@@ -246,7 +246,7 @@ def test_state_holds_arrays_and_no_live_tensors(fitted):
 
 def test_state_of_another_version_warns(fitted, monkeypatch):
     state = pickle.dumps(fitted)
-    monkeypatch.setattr("sklearn_aae._base._VERSION", "99.0")
+    monkeypatch.setattr("sklearn_aae._estimators.base._VERSION", "99.0")
     with pytest.warns(InconsistentVersionWarning, match=re.escape("99.0")):
         pickle.loads(state)
 

@@ -8,7 +8,8 @@ import torch
 from numpy.testing import assert_array_equal
 from torch import nn
 
-from sklearn_aae._build import (
+from sklearn_aae._training.critics import Critic
+from sklearn_aae._training.networks import (
     check_component_labels,
     check_image_shape,
     check_networks,
@@ -20,7 +21,6 @@ from sklearn_aae._build import (
     resolve_n_components,
     seeded_global_generator,
 )
-from sklearn_aae._critics import Critic
 from sklearn_aae.modules import (
     ConvolutionalDecoder,
     ConvolutionalEncoder,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_aae._net import TrainingStopped
+from sklearn_aae._training.net import TrainingStopped
 from sklearn_aae.callbacks import EarlyStopping, LearningRateDecay, PriorMatch, Progress
 from sklearn_aae.priors import Empirical, Normal
 

@@ -26,7 +26,7 @@ from sklearn_aae import (
     AdversarialAutoencoderClusterer,
     ConditionalAdversarialAutoencoder,
 )
-from sklearn_aae._files import load_state, save_state, write_atomically
+from sklearn_aae._files.atomic import load_state, save_state, write_atomically
 from sklearn_aae.callbacks import Checkpoint
 from sklearn_aae.priors import Normal
 

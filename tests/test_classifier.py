@@ -14,10 +14,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
-import sklearn_aae._base as base
-import sklearn_aae._classifier as classifier
+import sklearn_aae._estimators.base as base
+import sklearn_aae._estimators.classifier as classifier
 from sklearn_aae import AdversarialAutoencoderClassifier
-from sklearn_aae._neighbors import spread_labels
+from sklearn_aae._learned.neighbors import spread_labels
 
 X, Y = make_blobs(90, n_features=4, centers=3, random_state=0)
 FEW = np.where(np.arange(90) % 9 == 0, Y, -1)

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_aae import AdversarialAutoencoderClusterer, _clusterer
-from sklearn_aae._terms import Certainty, Separation
+from sklearn_aae._training.terms import Certainty, Separation
 
 X, Y = make_blobs(200, n_features=5, centers=3, random_state=0)
 

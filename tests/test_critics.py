@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from scipy import stats
 from torch import nn
 
-from sklearn_aae._critics import (
+from sklearn_aae._training.critics import (
     ADVERSARIAL_LOSSES,
     Critic,
     sliced_wasserstein_distance,

@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from skorch.callbacks import Callback
 
 from sklearn_aae import AdversarialAutoencoder
-from sklearn_aae._density import (
+from sklearn_aae._learned.density import (
     NeighborSearch,
     column_contributions,
     fit_density,

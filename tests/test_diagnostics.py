@@ -10,7 +10,7 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wi
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_aae import AdversarialAutoencoder, _flow
-from sklearn_aae._diagnostics import (
+from sklearn_aae._training.diagnostics import (
     dead_directions,
     n_distinct_rows,
     spread_ratios,

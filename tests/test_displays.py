@@ -23,7 +23,6 @@ from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import make_pipeline
 
 from sklearn_aae import AdversarialAutoencoder, displays
-from sklearn_aae._plotting import montage
 from sklearn_aae.displays import (
     LatentSpaceDisplay,
     OutlierScoreDisplay,
@@ -32,6 +31,7 @@ from sklearn_aae.displays import (
     TrainingCurveDisplay,
     TraversalDisplay,
 )
+from sklearn_aae.displays.drawing import montage
 from sklearn_aae.priors import Empirical, MixtureOfGaussians, Normal, SwissRoll, Uniform
 
 SHAPE = (8, 8)

@@ -9,11 +9,10 @@ from numpy.testing import assert_array_equal
 from torch import nn
 
 from sklearn_aae import priors
-from sklearn_aae._archive import InvalidModelFileError
-from sklearn_aae._critics import Critic
-from sklearn_aae._density import Density
-from sklearn_aae._encoding import CustomNetwork, Decoder, Encoder, is_stored
-from sklearn_aae._likelihoods import make_likelihood
+from sklearn_aae._files.archive import InvalidModelFileError
+from sklearn_aae._learned.density import Density
+from sklearn_aae._rows.likelihoods import make_likelihood
+from sklearn_aae._training.critics import Critic
 from sklearn_aae.modules import (
     Autoencoder,
     CategoricalAutoencoder,
@@ -23,6 +22,7 @@ from sklearn_aae.modules import (
     EmbeddingAutoencoder,
     MultilayerPerceptron,
 )
+from sklearn_aae.persistence.values import CustomNetwork, Decoder, Encoder, is_stored
 from sklearn_aae.priors import Categorical, Empirical, Joint, Normal, Prior
 
 

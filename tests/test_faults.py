@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from skorch.callbacks import Callback
 
 from sklearn_aae import AdversarialAutoencoder
-from sklearn_aae._training_state import all_finite, copy_networks, restore_networks
+from sklearn_aae._training.state import all_finite, copy_networks, restore_networks
 from sklearn_aae.callbacks import LastGoodWeights
 
 

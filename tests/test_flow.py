@@ -8,7 +8,13 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 
 from sklearn_aae import AdversarialAutoencoder, _flow, load, save
-from sklearn_aae._flow import SplineFlow, Transport, fit_flow, rational_quadratic_spline, whiten
+from sklearn_aae._learned.flow import (
+    SplineFlow,
+    Transport,
+    fit_flow,
+    rational_quadratic_spline,
+    whiten,
+)
 from sklearn_aae.callbacks import PriorMatch
 from sklearn_aae.modules import Autoencoder, MultilayerPerceptron
 from sklearn_aae.priors import Empirical, MixtureOfGaussians, Normal, Uniform, draw

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_aae._labels import class_positions, class_probabilities, encode_labels, one_hot
+from sklearn_aae._rows.labels import class_positions, class_probabilities, encode_labels, one_hot
 
 
 def encode(y, allow_unlabelled=True):

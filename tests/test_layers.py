@@ -88,7 +88,7 @@ def test_the_design_page_has_these_layers():
 
 
 def test_the_import_test_sees_an_import_that_points_up():
-    source = "from sklearn_aae._base import BaseAdversarialAutoencoder"
+    source = "from sklearn_aae._estimators.base import BaseAdversarialAutoencoder"
     assert list(imported_modules(source)) == ["_base"]
     assert LEVEL["_base"] > LEVEL["priors"]
 

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from scipy import optimize, stats
 from torch import distributions
 
-from sklearn_aae._likelihoods import LIKELIHOODS, Bernoulli, Gaussian, make_likelihood
+from sklearn_aae._rows.likelihoods import LIKELIHOODS, Bernoulli, Gaussian, make_likelihood
 
 NAMES = sorted(LIKELIHOODS)
 

@@ -11,7 +11,7 @@ from skorch.callbacks import Callback, EarlyStopping, EpochScoring
 from torch import nn
 
 from sklearn_aae import AdversarialAutoencoder, _net
-from sklearn_aae._net import BatchIterator, Rows, _freeze, _thaw
+from sklearn_aae._training.net import BatchIterator, Rows, _freeze, _thaw
 from sklearn_aae.modules import Autoencoder
 
 CPU = torch.device("cpu")

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits, make_blobs
 from sklearn.model_selection import train_test_split
 
 from sklearn_aae import AdversarialAutoencoder, _sampling
-from sklearn_aae._sampling import draw_codes, fit_code_density
+from sklearn_aae._learned.codes import draw_codes, fit_code_density
 from sklearn_aae.metrics import maximum_mean_discrepancy
 from sklearn_aae.priors import draw
 

@@ -8,7 +8,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_aae import _scaling
-from sklearn_aae._scaling import chunk_size, column_scaling, squashed, unsquashed, value_range
+from sklearn_aae._rows.scaling import chunk_size, column_scaling, squashed, unsquashed, value_range
 
 
 def normal_data(n_samples=200, n_features=4):

@@ -12,7 +12,7 @@ from scipy import stats
 from sklearn.metrics import log_loss
 from torch import nn
 
-from sklearn_aae._terms import (
+from sklearn_aae._training.terms import (
     Agreement,
     Balance,
     Batch,

@@ -19,7 +19,7 @@ from sklearn_aae import (
     ConditionalAdversarialAutoencoder,
     save,
 )
-from sklearn_aae._archive import FORMAT_VERSION
+from sklearn_aae._files.archive import FORMAT_VERSION
 from sklearn_aae.modules import MultilayerPerceptron
 from sklearn_aae.priors import MixtureOfGaussians
 

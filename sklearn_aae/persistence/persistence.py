@@ -26,28 +26,28 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.history import History
 from torch import Tensor, nn
 
-from sklearn_aae._archive import (
+from sklearn_aae._compat import CONFIGURATION_ATTRIBUTES, configuration, configure
+from sklearn_aae._estimators.autoencoder import AdversarialAutoencoder
+from sklearn_aae._estimators.base import BaseAdversarialAutoencoder
+from sklearn_aae._estimators.classifier import AdversarialAutoencoderClassifier
+from sklearn_aae._estimators.clusterer import AdversarialAutoencoderClusterer
+from sklearn_aae._estimators.conditional import ConditionalAdversarialAutoencoder
+from sklearn_aae._files.archive import (
     InvalidModelFileError,
     check_keys,
     read_archive,
     require,
     write_archive,
 )
-from sklearn_aae._autoencoder import AdversarialAutoencoder
-from sklearn_aae._base import BaseAdversarialAutoencoder
-from sklearn_aae._build import check_networks, make_network, seeded_global_generator
-from sklearn_aae._classifier import AdversarialAutoencoderClassifier
-from sklearn_aae._clusterer import AdversarialAutoencoderClusterer
-from sklearn_aae._compat import CONFIGURATION_ATTRIBUTES, configuration, configure
-from sklearn_aae._conditional import ConditionalAdversarialAutoencoder
-from sklearn_aae._critics import ADVERSARIAL_LOSSES, Critic
-from sklearn_aae._density import Density
-from sklearn_aae._encoding import CustomNetwork, Decoder, Encoder, is_stored
-from sklearn_aae._likelihoods import Likelihood
-from sklearn_aae._net import AdversarialNet, restored_generator
-from sklearn_aae._sampling import CodeDensity
+from sklearn_aae._learned.codes import CodeDensity
+from sklearn_aae._learned.density import Density
+from sklearn_aae._rows.likelihoods import Likelihood
+from sklearn_aae._training.critics import ADVERSARIAL_LOSSES, Critic
+from sklearn_aae._training.net import AdversarialNet, restored_generator
+from sklearn_aae._training.networks import check_networks, make_network, seeded_global_generator
 from sklearn_aae.callbacks import AdversarialTraining
 from sklearn_aae.modules import Autoencoder
+from sklearn_aae.persistence.values import CustomNetwork, Decoder, Encoder, is_stored
 from sklearn_aae.priors import Joint, Prior, bind_prior, has_classes
 
 __all__ = ["InvalidModelFileError", "load", "save"]

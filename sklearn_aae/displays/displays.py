@@ -17,7 +17,7 @@ import torch
 from sklearn.metrics import mean_squared_error
 from sklearn.utils import column_or_1d
 
-from sklearn_aae._plotting import (
+from sklearn_aae.displays.drawing import (
     COLORS,
     CONTINUOUS,
     GAP,

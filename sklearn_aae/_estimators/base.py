@@ -19,8 +19,22 @@ from sklearn.utils import check_array, check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
-from sklearn_aae._acceleration import PRECISIONS, check_precision
-from sklearn_aae._build import (
+from sklearn_aae._compat import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    _check_sample_weight,
+    output_frame,
+)
+from sklearn_aae._learned.neighbors import nearest_rows
+from sklearn_aae._rows.chunks import SelectedRows, apply_in_chunks, in_dtype
+from sklearn_aae._rows.likelihoods import LIKELIHOODS, make_likelihood
+from sklearn_aae._rows.scaling import KNEE, chunk_size, column_scaling, squashed, value_range
+from sklearn_aae._training.acceleration import PRECISIONS, check_precision
+from sklearn_aae._training.critics import ADVERSARIAL_LOSSES, Critic
+from sklearn_aae._training.diagnostics import n_distinct_rows, training_problems
+from sklearn_aae._training.net import AdversarialNet, Rows
+from sklearn_aae._training.networks import (
     check_networks,
     make_networks,
     resolve_batch_size,
@@ -29,21 +43,6 @@ from sklearn_aae._build import (
     resolve_n_components,
     seeded_global_generator,
 )
-from sklearn_aae._checkpoint import split_checkpoints
-from sklearn_aae._compat import (
-    HasMethods,
-    Interval,
-    StrOptions,
-    _check_sample_weight,
-    output_frame,
-)
-from sklearn_aae._critics import ADVERSARIAL_LOSSES, Critic
-from sklearn_aae._diagnostics import n_distinct_rows, training_problems
-from sklearn_aae._inference import SelectedRows, apply_in_chunks, in_dtype
-from sklearn_aae._likelihoods import LIKELIHOODS, make_likelihood
-from sklearn_aae._neighbors import nearest_rows
-from sklearn_aae._net import AdversarialNet, Rows
-from sklearn_aae._scaling import KNEE, chunk_size, column_scaling, squashed, value_range
 from sklearn_aae.callbacks import (
     AdversarialTraining,
     EarlyStopping,
@@ -53,6 +52,7 @@ from sklearn_aae.callbacks import (
     Progress,
     ScikitLearnCallbacks,
 )
+from sklearn_aae.callbacks.checkpoint import split_checkpoints
 from sklearn_aae.modules import ACTIVATIONS, Autoencoder
 from sklearn_aae.priors import PRIORS, bind_prior, draw
 

@@ -13,12 +13,6 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from sklearn_aae._base import (
-    NON_NEGATIVE,
-    POSITIVE,
-    BaseAdversarialAutoencoder,
-    local_random_state,
-)
 from sklearn_aae._compat import (
     CallbackSupportMixin,
     Interval,
@@ -26,12 +20,18 @@ from sklearn_aae._compat import (
     _fit_context,
     output_frame,
 )
-from sklearn_aae._critics import Critic
-from sklearn_aae._docs import document_shared_parameters
-from sklearn_aae._labels import class_positions, class_probabilities, encode_labels, one_hot
-from sklearn_aae._neighbors import shared_neighbors, spread_labels
-from sklearn_aae._net import Rows
-from sklearn_aae._terms import Classification, Guidance, VirtualAdversarial
+from sklearn_aae._estimators.base import (
+    NON_NEGATIVE,
+    POSITIVE,
+    BaseAdversarialAutoencoder,
+    local_random_state,
+)
+from sklearn_aae._estimators.parameters import document_shared_parameters
+from sklearn_aae._learned.neighbors import shared_neighbors, spread_labels
+from sklearn_aae._rows.labels import class_positions, class_probabilities, encode_labels, one_hot
+from sklearn_aae._training.critics import Critic
+from sklearn_aae._training.net import Rows
+from sklearn_aae._training.terms import Classification, Guidance, VirtualAdversarial
 from sklearn_aae.modules import Autoencoder, CategoricalAutoencoder
 from sklearn_aae.priors import Categorical, Joint
 

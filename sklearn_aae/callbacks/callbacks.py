@@ -14,10 +14,10 @@ from skorch.callbacks import Callback
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from sklearn_aae._checkpoint import Checkpoint
-from sklearn_aae._critics import Critic, sliced_wasserstein_distance
-from sklearn_aae._net import TrainingDiverged, TrainingStopped, clear_gradients
-from sklearn_aae._training_state import all_finite, copy_networks, restore_networks
+from sklearn_aae._training.critics import Critic, sliced_wasserstein_distance
+from sklearn_aae._training.net import TrainingDiverged, TrainingStopped, clear_gradients
+from sklearn_aae._training.state import all_finite, copy_networks, restore_networks
+from sklearn_aae.callbacks.checkpoint import Checkpoint
 from sklearn_aae.priors import draw
 
 __all__ = [

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_aae._base import BaseAdversarialAutoencoder, local_random_state
 from sklearn_aae._compat import CallbackSupportMixin, _fit_context, output_frame
-from sklearn_aae._critics import Critic
-from sklearn_aae._docs import document_shared_parameters
-from sklearn_aae._labels import class_positions, class_probabilities, encode_labels, one_hot
+from sklearn_aae._estimators.base import BaseAdversarialAutoencoder, local_random_state
+from sklearn_aae._estimators.parameters import document_shared_parameters
+from sklearn_aae._rows.labels import class_positions, class_probabilities, encode_labels, one_hot
+from sklearn_aae._training.critics import Critic
 from sklearn_aae.modules import Autoencoder, ConditionalAutoencoder
 
 __all__ = ["ConditionalAdversarialAutoencoder"]

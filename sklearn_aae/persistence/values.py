@@ -19,18 +19,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sklearn_aae._archive import (
+from sklearn_aae._files.archive import (
     MAX_DIGITS,
     InvalidModelFileError,
     array_type,
     check_keys,
     require,
 )
-from sklearn_aae._critics import Critic
-from sklearn_aae._density import Density
-from sklearn_aae._flow import Transport
-from sklearn_aae._likelihoods import LIKELIHOODS
-from sklearn_aae._sampling import CodeDensity
+from sklearn_aae._learned.codes import CodeDensity
+from sklearn_aae._learned.density import Density
+from sklearn_aae._learned.flow import Transport
+from sklearn_aae._rows.likelihoods import LIKELIHOODS
+from sklearn_aae._training.critics import Critic
 from sklearn_aae.modules import (
     ACTIVATIONS,
     Autoencoder,

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from sklearn_aae._critics import weighted_mean
+from sklearn_aae._training.critics import weighted_mean
 
 __all__ = [
     "Agreement",

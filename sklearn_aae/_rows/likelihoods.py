@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sklearn_aae._scaling import unsquashed
+from sklearn_aae._rows.scaling import unsquashed
 
 __all__ = ["LIKELIHOODS", "Likelihood", "make_likelihood"]
 

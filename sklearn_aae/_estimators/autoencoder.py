@@ -11,8 +11,6 @@ from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from sklearn_aae._base import BaseAdversarialAutoencoder, check_n_samples, local_random_state
-from sklearn_aae._build import check_component_labels
 from sklearn_aae._compat import (
     CallbackSupportMixin,
     Interval,
@@ -20,20 +18,26 @@ from sklearn_aae._compat import (
     _fit_context,
     output_frame,
 )
-from sklearn_aae._critics import Critic
-from sklearn_aae._density import (
+from sklearn_aae._estimators.base import (
+    BaseAdversarialAutoencoder,
+    check_n_samples,
+    local_random_state,
+)
+from sklearn_aae._estimators.parameters import document_shared_parameters
+from sklearn_aae._learned.codes import MAX_CODES, CodeDensity, draw_codes, fit_code_density
+from sklearn_aae._learned.density import (
     MAX_REFERENCES,
     NeighborSearch,
     column_contributions,
     fit_density,
     log_density,
 )
-from sklearn_aae._docs import document_shared_parameters
-from sklearn_aae._flow import Transport, fit_flow, whiten
-from sklearn_aae._inference import SelectedRows, in_dtype
-from sklearn_aae._sampling import MAX_CODES, CodeDensity, draw_codes, fit_code_density
-from sklearn_aae._scaling import squashed
-from sklearn_aae._terms import Placement
+from sklearn_aae._learned.flow import Transport, fit_flow, whiten
+from sklearn_aae._rows.chunks import SelectedRows, in_dtype
+from sklearn_aae._rows.scaling import squashed
+from sklearn_aae._training.critics import Critic
+from sklearn_aae._training.networks import check_component_labels
+from sklearn_aae._training.terms import Placement
 from sklearn_aae.modules import Autoencoder
 from sklearn_aae.priors import Normal, draw, has_classes, straight_path
 

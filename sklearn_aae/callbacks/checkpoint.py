@@ -10,8 +10,8 @@ from typing import Any
 
 from skorch.callbacks import Callback
 
-from sklearn_aae._files import check_writable, load_state, remove_leftovers, save_state
-from sklearn_aae._training_state import fingerprint, restore_training, training_state
+from sklearn_aae._files.atomic import check_writable, load_state, remove_leftovers, save_state
+from sklearn_aae._training.state import fingerprint, restore_training, training_state
 
 __all__ = ["Checkpoint", "split_checkpoints"]
 

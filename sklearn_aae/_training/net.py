@@ -20,10 +20,10 @@ from skorch.history import History
 from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 
-from sklearn_aae._acceleration import autocast, compiled
-from sklearn_aae._critics import weighted_mean
-from sklearn_aae._scaling import chunk_size, squashed
-from sklearn_aae._terms import Batch
+from sklearn_aae._rows.scaling import chunk_size, squashed
+from sklearn_aae._training.acceleration import autocast, compiled
+from sklearn_aae._training.critics import weighted_mean
+from sklearn_aae._training.terms import Batch
 
 __all__ = [
     "AdversarialNet",

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sklearn_aae._critics import Critic
+from sklearn_aae._training.critics import Critic
 from sklearn_aae.modules import (
     Autoencoder,
     ConvolutionalDecoder,

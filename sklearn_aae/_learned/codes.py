@@ -22,7 +22,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 
-from sklearn_aae._scaling import chunk_size
+from sklearn_aae._rows.scaling import chunk_size
 
 __all__ = ["MAX_CODES", "CodeDensity", "draw_codes", "fit_code_density"]
 

@@ -13,20 +13,20 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from sklearn_aae._base import (
+from sklearn_aae._compat import CallbackSupportMixin, Interval, _fit_context, output_frame
+from sklearn_aae._estimators.base import (
     NON_NEGATIVE,
     POSITIVE,
     BaseAdversarialAutoencoder,
     local_random_state,
 )
-from sklearn_aae._compat import CallbackSupportMixin, Interval, _fit_context, output_frame
-from sklearn_aae._critics import Critic
-from sklearn_aae._docs import document_shared_parameters
-from sklearn_aae._inference import SelectedRows
-from sklearn_aae._labels import class_positions, one_hot
-from sklearn_aae._neighbors import shared_neighbors, spectral_partition
-from sklearn_aae._net import Rows
-from sklearn_aae._terms import Agreement, Balance, Certainty, Guidance, Separation
+from sklearn_aae._estimators.parameters import document_shared_parameters
+from sklearn_aae._learned.neighbors import shared_neighbors, spectral_partition
+from sklearn_aae._rows.chunks import SelectedRows
+from sklearn_aae._rows.labels import class_positions, one_hot
+from sklearn_aae._training.critics import Critic
+from sklearn_aae._training.net import Rows
+from sklearn_aae._training.terms import Agreement, Balance, Certainty, Guidance, Separation
 from sklearn_aae.modules import Autoencoder, EmbeddingAutoencoder
 from sklearn_aae.priors import Categorical
 

@@ -1,0 +1,1 @@
+"""The estimators, and the parameters that they share."""

@@ -1,0 +1,1 @@
+"""What is learned once the networks are."""

@@ -1,0 +1,1 @@
+"""From what users have to standardised batches and back."""

@@ -1,0 +1,107 @@
+"""The columns of a table: how they are standardised, and what the decoder's output means."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.utils import gen_batches
+from torch import Tensor
+
+from sklearn_aae._rows.likelihoods import LIKELIHOODS, Likelihood, make_likelihood
+from sklearn_aae._rows.scaling import KNEE, chunk_size, column_scaling, squashed, value_range
+
+__all__ = ["Columns", "check_domain", "fit_columns"]
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """What `fit` has learned of the columns before any training.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+        In float64 on the CPU. Its `center`, `scale` and `knee` are also what rows are standardised
+        by: x = squashed((X - center) / scale).
+    dtype : dtype
+        Of the training rows, float32 or float64.
+    """
+
+    likelihood: Likelihood
+    dtype: np.dtype
+
+    @property
+    def knee(self) -> float:
+        """Where standardised values start to grow logarithmically."""
+        return self.likelihood.knee
+
+    def standardized(self, X: np.ndarray) -> Tensor:
+        """Rows of X as a tensor of its own, in the dtype of X."""
+        return squashed(self._scaled(X), self.knee)
+
+    def bounded(self, X: np.ndarray, lower: Tensor, upper: Tensor) -> Tensor:
+        """Standardised rows with values beyond a range moved to its border."""
+        x = self._scaled(X)
+        lower, upper = (bound.to("cpu", x.dtype) for bound in (lower, upper))
+        # Where the range ends before the knee, nothing that is squashed stays where it is.
+        if max(-lower.min(), upper.max()) > self.knee:
+            x = squashed(x, self.knee)
+        return x.clamp_(lower, upper)
+
+    def _scaled(self, X: np.ndarray) -> Tensor:
+        # torch, which subtracts faster than NumPy, does not take arrays of every layout, and warns
+        # of those that it must not write to.
+        # A single row counts as contiguous whatever its stride.
+        plain = X.flags.c_contiguous and X.flags.writeable and min(X.strides) >= 0
+        x = torch.from_numpy(X if plain else X.copy())
+        # In place: to write a new array takes as long as the division. What overflows is far
+        # enough: it is squashed or moved to the border.
+        center, scale = self.likelihood.center, self.likelihood.scale
+        return x.sub(center.to(x.dtype)).div_(scale.to(x.dtype))
+
+    def standardized_range(self, X: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Smallest and largest standardised value of each column of X, in float64."""
+        lowest, highest = X.min(axis=0).astype(float), X.max(axis=0).astype(float)
+        return self.standardized(lowest), self.standardized(highest)
+
+    def null_deviance(self, X: np.ndarray, sample_weight: np.ndarray | None) -> float:
+        """Mean deviance of predicting the column means, on up to 10,000 evenly spaced rows."""
+        step = max(1, len(X) // 10_000)
+        sample = X[::step]
+        output = self.likelihood.constant_output()
+        weight = np.ones(len(X)) if sample_weight is None else sample_weight
+        weight = weight[::step]
+        total = 0.0
+        deviance = np.empty(len(sample))
+        for rows in gen_batches(len(sample), max(1, chunk_size(X.shape[1]) // 8)):
+            x = self.standardized(sample[rows].astype(np.float64))
+            deviance[rows] = self.likelihood.deviance(output.expand_as(x), x).mean(dim=1).numpy()
+        for rows in gen_batches(len(sample), chunk_size(X.shape[1])):
+            total += float(deviance[rows] @ weight[rows])
+        mean = total / weight.sum() if weight.any() else 0.0
+        # Nothing varies: any unit serves.
+        return mean if mean > 0 else 1.0
+
+
+def fit_columns(
+    X: np.ndarray, sample_weight: np.ndarray | None, likelihood: str, *, standardize: bool
+) -> tuple[Columns, float]:
+    """Columns of a training set, and their null deviance, the unit of the reconstruction loss."""
+    scaling = column_scaling(X, sample_weight)
+    center, scale, knee = scaling.mean, scaling.scale, KNEE
+    if not standardize:
+        center, scale, knee = np.zeros_like(center), np.ones_like(scale), math.inf
+    made = make_likelihood(likelihood, center, scale, scaling.mean, knee)
+    columns = Columns(made, X.dtype)
+    if scaling.constant.all():
+        return columns, 1.0
+    return columns, columns.null_deviance(X, sample_weight)
+
+
+def check_domain(likelihood: str, name: str, X: np.ndarray) -> None:
+    """ValueError where a likelihood has no place for values of X, an array called `name`."""
+    problem = LIKELIHOODS[likelihood].check_domain(*value_range(X))
+    if problem is not None:
+        raise ValueError(f'likelihood="{likelihood}": {name} {problem}')

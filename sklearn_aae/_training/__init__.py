@@ -1,0 +1,1 @@
+"""The training: networks, critics, terms, one step."""
