@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
 
 from sklearn_aae._compat import (
     CallbackSupportMixin,
@@ -20,19 +19,21 @@ from sklearn_aae._compat import (
     _fit_context,
     output_frame,
 )
-from sklearn_aae._estimators.base import (
+from sklearn_aae._estimators.fitting import fit_estimator, local_random_state
+from sklearn_aae._estimators.labelled import LabelledAdversarialAutoencoder
+from sklearn_aae._estimators.parameters import (
+    CONSTRAINTS,
     NON_NEGATIVE,
     POSITIVE,
-    BaseAdversarialAutoencoder,
-    local_random_state,
+    document_shared_parameters,
+    store_parameters,
 )
-from sklearn_aae._estimators.parameters import document_shared_parameters
-from sklearn_aae._learned.neighbors import shared_neighbors, spread_labels
-from sklearn_aae._rows.labels import class_positions, class_probabilities, encode_labels, one_hot
-from sklearn_aae._training.critics import Critic
-from sklearn_aae._training.net import Rows
+from sklearn_aae._rows.labels import class_probabilities
+from sklearn_aae._training.guides import Propagation
+from sklearn_aae._training.net import AdversarialNet
+from sklearn_aae._training.plan import Data, Parts
 from sklearn_aae._training.terms import Classification, Guidance, VirtualAdversarial
-from sklearn_aae.modules import Autoencoder, CategoricalAutoencoder
+from sklearn_aae.modules import CategoricalAutoencoder
 from sklearn_aae.priors import Categorical, Joint
 
 __all__ = ["AdversarialAutoencoderClassifier"]
@@ -40,7 +41,7 @@ __all__ = ["AdversarialAutoencoderClassifier"]
 
 @document_shared_parameters
 class AdversarialAutoencoderClassifier(
-    CallbackSupportMixin, ClassifierMixin, BaseAdversarialAutoencoder
+    CallbackSupportMixin, ClassifierMixin, LabelledAdversarialAutoencoder
 ):
     """Classifier that learns from labelled and unlabelled rows, and generates rows of a class.
 
@@ -150,11 +151,8 @@ class AdversarialAutoencoderClassifier(
     True
     """
 
-    classes_: np.ndarray
-    _structure: ClassVar[type[Autoencoder]] = CategoricalAutoencoder
-
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **BaseAdversarialAutoencoder._parameter_constraints,
+        **CONSTRAINTS,
         "class_prior": [StrOptions({"auto", "uniform", "empirical"}), "array-like"],
         "category_weight": [NON_NEGATIVE],
         "classification_weight": [POSITIVE],
@@ -208,48 +206,7 @@ class AdversarialAutoencoderClassifier(
         verbose: int = 0,
         random_state: Any = None,
     ) -> None:
-        super().__init__(
-            n_components=n_components,
-            hidden_layer_sizes=hidden_layer_sizes,
-            activation=activation,
-            encoder=encoder,
-            decoder=decoder,
-            discriminator=discriminator,
-            image_shape=image_shape,
-            posterior=posterior,
-            prior=prior,
-            likelihood=likelihood,
-            adversarial_weight=adversarial_weight,
-            adversarial_loss=adversarial_loss,
-            gradient_penalty=gradient_penalty,
-            instance_noise=instance_noise,
-            noise=noise,
-            standardize=standardize,
-            lr=lr,
-            discriminator_lr=discriminator_lr,
-            weight_decay=weight_decay,
-            optimizer=optimizer,
-            batch_size=batch_size,
-            max_iter=max_iter,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            tol=tol,
-            warm_start=warm_start,
-            callbacks=callbacks,
-            device=device,
-            precision=precision,
-            compile=compile,
-            verbose=verbose,
-            random_state=random_state,
-        )
-        self.class_prior = class_prior
-        self.category_weight = category_weight
-        self.classification_weight = classification_weight
-        self.propagation_weight = propagation_weight
-        self.n_neighbors = n_neighbors
-        self.virtual_adversarial_weight = virtual_adversarial_weight
-        self.virtual_adversarial_radius = virtual_adversarial_radius
+        store_parameters(self, locals())
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> AdversarialAutoencoderClassifier:
@@ -274,93 +231,45 @@ class AdversarialAutoencoderClassifier(
         ValueError
             If a parameter or array is out of its range. The estimator is then as it was before.
         """
-        self._fit(X, y, sample_weight, continued=self.warm_start and hasattr(self, "net_"))
+        continued = self.warm_start and hasattr(self, "net_")
+        fit_estimator(self, X, y, sample_weight, continued=continued)
         return self
 
-    def _encode_labels(
-        self, y: Any, X: np.ndarray, sample_weight: np.ndarray | None, continued: bool
-    ) -> np.ndarray:
-        name = type(self).__name__
-        classes, positions = encode_labels(y, X, name, allow_unlabelled=True)
-        if continued:
-            seen = class_positions(classes, self.classes_, len(classes))
-            positions = np.where(positions >= 0, seen[positions], -1)
-        else:
-            self.classes_ = classes
-        self.class_prior_ = class_probabilities(
-            self.class_prior, positions, len(self.classes_), sample_weight
-        )
-        return positions
-
-    @property
-    def _n_classes(self) -> int:
-        return len(self.classes_)
-
-    def _make_critics(self, labels: np.ndarray | None) -> tuple[Critic, ...]:
-        k, n_classes = self.n_components_, self._n_classes
-        shares = Categorical(n_classes, probabilities=self.class_prior_, n_components=n_classes)
+    def _parts(
+        self, data: Data, prior: Any, n_components: int, net: AdversarialNet | None
+    ) -> Parts:
+        classes, labels = self._encoded(data, net is not None, allow_unlabelled=True)
+        k, n_classes = n_components, len(classes)
+        class_prior = class_probabilities(self.class_prior, labels, n_classes, data.sample_weight)
+        shares = Categorical(n_classes, probabilities=class_prior, n_components=n_classes)
         # The style has to be the same for all classes, or the decoder would read the class there
         # and not listen to what it is told: of sampled digits, 56 % were of the class asked for.
-        style = replace(
-            self._style_critic(),
-            prior=Joint(self.prior_, shares, n_components=k + n_classes),
-            columns=(0, k + n_classes),
+        both = Joint(prior, shares, n_components=k + n_classes)
+        style = replace(self._style_critic(prior, k), prior=both, columns=(0, k + n_classes))
+        categories = self._category_critic(shares, k, float(self.category_weight))
+        spreads = self.propagation_weight > 0 and bool((labels < 0).any())
+        return Parts(
+            critics=(style, categories),
+            structure=CategoricalAutoencoder,
+            n_classes=n_classes,
+            terms=self._terms(spreads),
+            labels=labels,
+            guide=Propagation(self.n_neighbors, class_prior) if spreads else None,
+            semi_supervised=True,
+            holds_out=self.early_stopping,
+            attributes={"classes_": classes, "class_prior_": class_prior},
         )
-        categories = Critic(
-            "categories",
-            shares,
-            float(self.category_weight),
-            loss=self.adversarial_loss,
-            gradient_penalty=float(self.gradient_penalty),
-            columns=(k, k + n_classes),
-        )
-        return style, categories
 
-    def _make_terms(self, labels: np.ndarray | None) -> tuple[Any, ...]:
+    def _terms(self, spreads: bool) -> tuple[Any, ...]:
         terms: list[Any] = [Classification(float(self.classification_weight))]
-        if self.propagation_weight > 0 and self._rows_with_labels(labels) is not None:
+        weight = float(self.virtual_adversarial_weight)
+        if spreads:
             # The virtual adversarial term then corrects what has spread to wrong rows.
-            stop = VirtualAdversarial.START if self.virtual_adversarial_weight > 0 else math.inf
+            stop = VirtualAdversarial.START if weight > 0 else math.inf
             terms.append(Guidance(float(self.propagation_weight), "propagation", stop))
-        if self.virtual_adversarial_weight > 0:
-            terms.append(
-                VirtualAdversarial(
-                    float(self.virtual_adversarial_weight), float(self.virtual_adversarial_radius)
-                )
-            )
+        if weight > 0:
+            terms.append(VirtualAdversarial(weight, float(self.virtual_adversarial_radius)))
         return tuple(terms)
-
-    def _rows_with_labels(self, labels: np.ndarray | None) -> np.ndarray | None:
-        if labels is None or (labels >= 0).all():
-            return None
-        return np.flatnonzero(labels >= 0)
-
-    def _compare_rows(
-        self, rows: Rows, labels: np.ndarray | None, sample_weight: np.ndarray | None
-    ) -> None:
-        if self.propagation_weight == 0 or rows.labelled is None:
-            return
-        nearest = self._nearest_rows(rows, self.n_neighbors, sample_weight)
-        if nearest is not None and labels is not None:
-            counting = None if sample_weight is None else np.flatnonzero(sample_weight)
-            graph = shared_neighbors(nearest, counting)
-            spread = spread_labels(graph, labels, self.class_prior_, sample_weight)
-            rows.add_target("guide", spread)
-
-    def _split(
-        self, n: int, random_state: np.random.RandomState, labels: np.ndarray | None
-    ) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Hold rows out only to stop early, and no labelled ones if there are enough others."""
-        if not self.early_stopping:
-            return None, None
-        training, held_out = super()._split(n, random_state, labels)
-        if labels is None or held_out is None:
-            return training, held_out
-        unlabelled = np.flatnonzero(labels < 0)
-        if len(unlabelled) <= len(held_out):
-            return training, held_out
-        held_out = np.sort(random_state.choice(unlabelled, len(held_out), replace=False))
-        return np.setdiff1d(np.arange(n), held_out), held_out
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of the classes.
@@ -375,12 +284,8 @@ class AdversarialAutoencoderClassifier(
         p : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`; rows have sum 1.
         """
-        check_is_fitted(self)
-
-        def probabilities(_: Autoencoder, codes: Tensor) -> Tensor:
-            return codes[:, self.n_components_ :]
-
-        return self._on_codes(probabilities, self._validated(X), self._n_classes)
+        X = self._rows_to_use(X)
+        return self._inference.categories(X)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Logarithms of the probabilities of the classes.
@@ -414,33 +319,6 @@ class AdversarialAutoencoderClassifier(
         p = self.predict_proba(X)
         return self.classes_[p.argmax(axis=1)]
 
-    def inverse_transform(self, Z: Any, y: Any = None) -> Any:
-        """Decode styles as rows of given classes.
-
-        Parameters
-        ----------
-        Z : array-like of shape (n_samples, n_components_)
-            Styles.
-        y : label, array-like of shape (n_samples,) or None, default=None
-            Class of each row, or one for all; None: all classes, by their shares `class_prior_`.
-
-        Returns
-        -------
-        X : ndarray or frame of shape (n_samples, n_features_in_)
-            Rows in the units of X; a frame with the names of the columns under `set_output`.
-        """
-        check_is_fitted(self)
-        styles = self._validated_codes(Z)
-        if y is None:
-            classes = np.tile(self.class_prior_.astype(styles.dtype), (len(styles), 1))
-            return output_frame(self, self._decode(np.concatenate([styles, classes], axis=1)), Z)
-        positions = class_positions(y, self.classes_, len(styles))
-        return output_frame(self, self._decode_styles(styles, positions), Z)
-
-    def _decode_styles(self, styles: np.ndarray, positions: np.ndarray) -> np.ndarray:
-        classes = one_hot(positions, self._n_classes, styles.dtype)
-        return self._decode(np.concatenate([styles, classes], axis=1))
-
     def sample(
         self, n_samples: int = 1, y: Any = None, random_state: Any = None
     ) -> tuple[Any, np.ndarray]:
@@ -466,8 +344,9 @@ class AdversarialAutoencoderClassifier(
         generator = local_random_state(random_state)
         styles = self._draw_styles(n_samples, generator)
         if y is None:
-            positions = generator.choice(self._n_classes, size=len(styles), p=self.class_prior_)
-        else:
-            positions = class_positions(y, self.classes_, len(styles))
-        X = output_frame(self, self._decode_styles(styles, positions), None)
-        return X, self.classes_[positions]
+            n_classes = len(self.classes_)
+            positions = generator.choice(n_classes, size=len(styles), p=self.class_prior_)
+            y = self.classes_[positions]
+        classes = self._one_hot(y, styles)
+        drawn = self.classes_[classes.argmax(axis=1)]
+        return output_frame(self, self._decode_styles(styles, classes), None), drawn

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numbers
-import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,23 +10,26 @@ import torch
 from sklearn.base import ClusterMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
 
 from sklearn_aae._compat import CallbackSupportMixin, Interval, _fit_context, output_frame
-from sklearn_aae._estimators.base import (
+from sklearn_aae._estimators.base import BaseAdversarialAutoencoder
+from sklearn_aae._estimators.fitting import fit_estimator, local_random_state
+from sklearn_aae._estimators.outcome import advice_on_divergence
+from sklearn_aae._estimators.parameters import (
+    CONSTRAINTS,
     NON_NEGATIVE,
     POSITIVE,
-    BaseAdversarialAutoencoder,
-    local_random_state,
+    document_shared_parameters,
+    store_parameters,
 )
-from sklearn_aae._estimators.parameters import document_shared_parameters
-from sklearn_aae._learned.neighbors import shared_neighbors, spectral_partition
-from sklearn_aae._rows.chunks import SelectedRows
+from sklearn_aae._rows.inference import Inference
 from sklearn_aae._rows.labels import class_positions, one_hot
-from sklearn_aae._training.critics import Critic
-from sklearn_aae._training.net import Rows
+from sklearn_aae._training.guides import Partition
+from sklearn_aae._training.net import AdversarialNet
+from sklearn_aae._training.plan import Data, Parts, Plan
 from sklearn_aae._training.terms import Agreement, Balance, Certainty, Guidance, Separation
-from sklearn_aae.modules import Autoencoder, EmbeddingAutoencoder
+from sklearn_aae._warnings import warn_user
+from sklearn_aae.modules import EmbeddingAutoencoder
 from sklearn_aae.priors import Categorical
 
 __all__ = ["AdversarialAutoencoderClusterer"]
@@ -140,10 +142,8 @@ class AdversarialAutoencoderClusterer(
     (300, 2)
     """
 
-    _structure: ClassVar[type[Autoencoder]] = EmbeddingAutoencoder
-
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **BaseAdversarialAutoencoder._parameter_constraints,
+        **CONSTRAINTS,
         "n_clusters": [Interval(numbers.Integral, 1, None, closed="left")],
         "category_weight": [POSITIVE],
         "agreement_weight": [NON_NEGATIVE],
@@ -199,49 +199,7 @@ class AdversarialAutoencoderClusterer(
         verbose: int = 0,
         random_state: Any = None,
     ) -> None:
-        super().__init__(
-            n_components=n_components,
-            hidden_layer_sizes=hidden_layer_sizes,
-            activation=activation,
-            encoder=encoder,
-            decoder=decoder,
-            discriminator=discriminator,
-            image_shape=image_shape,
-            posterior=posterior,
-            prior=prior,
-            likelihood=likelihood,
-            adversarial_weight=adversarial_weight,
-            adversarial_loss=adversarial_loss,
-            gradient_penalty=gradient_penalty,
-            instance_noise=instance_noise,
-            noise=noise,
-            standardize=standardize,
-            lr=lr,
-            discriminator_lr=discriminator_lr,
-            weight_decay=weight_decay,
-            optimizer=optimizer,
-            batch_size=batch_size,
-            max_iter=max_iter,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            tol=tol,
-            warm_start=warm_start,
-            callbacks=callbacks,
-            device=device,
-            precision=precision,
-            compile=compile,
-            verbose=verbose,
-            random_state=random_state,
-        )
-        self.n_clusters = n_clusters
-        self.category_weight = category_weight
-        self.agreement_weight = agreement_weight
-        self.n_neighbors = n_neighbors
-        self.certainty_weight = certainty_weight
-        self.balance_weight = balance_weight
-        self.separation_weight = separation_weight
-        self.separation_distance = separation_distance
+        store_parameters(self, locals())
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -268,40 +226,39 @@ class AdversarialAutoencoderClusterer(
         ValueError
             If a parameter or array is out of its range. The estimator is then as it was before.
         """
-        self._fit(X, y, sample_weight, continued=self.warm_start and hasattr(self, "net_"))
+        continued = self.warm_start and hasattr(self, "net_")
+        fit_estimator(self, X, y, sample_weight, continued=continued)
         return self
 
-    def _encode_labels(
-        self, y: Any, X: np.ndarray, sample_weight: np.ndarray | None, continued: bool
-    ) -> None:
-        if continued and self.n_clusters != self.net_.module_.n_classes:
+    def _parts(
+        self, data: Data, prior: Any, n_components: int, net: AdversarialNet | None
+    ) -> Parts:
+        n = int(self.n_clusters)
+        if net is not None and n != net.module_.n_classes:
             raise ValueError(
-                f"n_clusters={self.n_clusters} differs from the {self.net_.module_.n_classes} "
+                f"n_clusters={n} differs from the {net.module_.n_classes} "
                 "clusters of the fit that warm_start continues. Set it back, or warm_start=False."
             )
-        if self.n_clusters > len(X):
+        if n > len(data.X):
             raise ValueError(
-                f"n_clusters={self.n_clusters} is more than the n_samples={len(X)} rows of X. "
+                f"n_clusters={n} is more than the n_samples={len(data.X)} rows of X. "
                 "Lower n_clusters."
             )
-
-    @property
-    def _n_classes(self) -> int:
-        return int(self.n_clusters)
-
-    def _make_critics(self, labels: np.ndarray | None) -> tuple[Critic, ...]:
-        k, n = self.n_components_, self._n_classes
-        clusters = Critic(
-            "categories",
-            Categorical(n, n_components=n),
-            float(self.category_weight),
-            loss=self.adversarial_loss,
-            gradient_penalty=float(self.gradient_penalty),
-            columns=(k, k + n),
+        shares = Categorical(n, n_components=n)
+        compares = self.agreement_weight > 0 and n > 1
+        return Parts(
+            critics=(
+                self._style_critic(prior, n_components),
+                self._category_critic(shares, n_components, float(self.category_weight)),
+            ),
+            structure=EmbeddingAutoencoder,
+            n_classes=n,
+            terms=self._terms(),
+            guide=Partition(self.n_neighbors, n) if compares else None,
+            holds_out=self.early_stopping,
         )
-        return self._style_critic(), clusters
 
-    def _make_terms(self, labels: np.ndarray | None) -> tuple[Any, ...]:
+    def _terms(self) -> tuple[Any, ...]:
         terms: list[Any] = [
             Agreement(float(self.agreement_weight)),
             Guidance(float(self.agreement_weight), "partition"),
@@ -313,50 +270,33 @@ class AdversarialAutoencoderClusterer(
             terms.append(Separation(*separation))
         return tuple(term for term in terms if term.weight > 0)
 
-    def _compare_rows(
-        self, rows: Rows, labels: np.ndarray | None, sample_weight: np.ndarray | None
-    ) -> None:
-        if self.agreement_weight == 0 or self.n_clusters == 1:
-            return
-        rows.neighbors = self._nearest_rows(rows, self.n_neighbors, sample_weight)
-        # A training that goes on has clusters, and a partition would number them anew.
-        if rows.neighbors is not None and not self.net_.history:
-            counting = None if sample_weight is None else np.flatnonzero(sample_weight)
-            graph = shared_neighbors(rows.neighbors, counting)
-            rows.add_target("guide", spectral_partition(graph, self._n_classes, self.net_.seed))
-
-    def _split(
-        self, n: int, random_state: np.random.RandomState, labels: np.ndarray | None
-    ) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Hold rows out only to stop early."""
-        return super()._split(n, random_state, labels) if self.early_stopping else (None, None)
-
-    def _fit_after_training(
+    def _learn(
         self,
-        X: np.ndarray,
-        sample_weight: np.ndarray | None,
-        training: np.ndarray | None,
-        held_out: np.ndarray | SelectedRows | None,
+        plan: Plan,
+        data: Data,
+        net: AdversarialNet,
+        inference: Inference,
         random_state: np.random.RandomState,
-    ) -> None:
-        self.cluster_centers_ = self.net_.module_.heads.detach().cpu().numpy().copy()
-        n = len(self.cluster_centers_)
+    ) -> dict[str, Any]:
+        learned = super()._learn(plan, data, net, inference, random_state)
+        centers = net.module_.heads.detach().cpu().numpy().copy()
+        n = len(centers)
         # Rows are checked elsewhere, but no row needs to be near a head.
-        if not np.isfinite(self._decode(self.cluster_centers_)).all():
+        if not np.isfinite(inference.decode(centers)).all():
             raise ValueError(
                 "Decoded cluster heads are infinite after the last epoch: the training diverged. "
-                f"{self._advice_on_divergence()}"
+                f"{advice_on_divergence(net, standardize=self.standardize)}"
             )
-        self.labels_ = self._probabilities(X).argmax(axis=1)
-        self.cluster_sizes_ = np.bincount(self.labels_, minlength=n)
-        if (self.cluster_sizes_ > 0).sum() < min(2, n):
-            warnings.warn(
+        labels = inference.categories(data.X).argmax(axis=1)
+        sizes = np.bincount(labels, minlength=n)
+        if (sizes > 0).sum() < min(2, n):
+            warn_user(
                 f"All rows are in one of n_clusters={n} clusters. Raise category_weight (now "
                 f"{self.category_weight:g}), balance_weight (now {self.balance_weight:g}) or "
                 "max_iter.",
                 ConvergenceWarning,
-                stacklevel=6,
             )
+        return learned | {"cluster_centers_": centers, "labels_": labels, "cluster_sizes_": sizes}
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of the clusters.
@@ -371,14 +311,8 @@ class AdversarialAutoencoderClusterer(
         p : ndarray of shape (n_samples, n_clusters)
             Rows have sum 1.
         """
-        check_is_fitted(self)
-        return self._probabilities(self._validated(X))
-
-    def _probabilities(self, X: np.ndarray) -> np.ndarray:
-        def probabilities(_: Autoencoder, codes: Tensor) -> Tensor:
-            return codes[:, self.n_components_ :]
-
-        return self._on_codes(probabilities, X, self.net_.module_.n_classes)
+        X = self._rows_to_use(X)
+        return self._inference.categories(X)
 
     def predict(self, X: Any) -> np.ndarray:
         """Most probable cluster.
@@ -408,12 +342,8 @@ class AdversarialAutoencoderClusterer(
         Z : ndarray of shape (n_samples, n_components_)
             In the dtype of X; between heads where the cluster of a row is uncertain.
         """
-        check_is_fitted(self)
-
-        def points(autoencoder: Any, codes: Tensor) -> Tensor:
-            return autoencoder.embed(codes)
-
-        return self._on_codes(points, self._validated(X), self.n_components_)
+        X, k = self._rows_to_use(X), self.n_components_
+        return self._inference.on_codes(lambda network, codes: network.embed(codes), X, k)
 
     def inverse_transform(self, Z: Any) -> Any:
         """Decode points of the map.
@@ -428,8 +358,7 @@ class AdversarialAutoencoderClusterer(
         X : ndarray or frame of shape (n_samples, n_features_in_)
             Rows in the units of X; a frame with the names of the columns under `set_output`.
         """
-        check_is_fitted(self)
-        return output_frame(self, self._decode(self._validated_codes(Z)), Z)
+        return output_frame(self, self._inference.decode(self._codes_to_use(Z)), Z)
 
     def sample(
         self, n_samples: int = 1, y: Any = None, random_state: Any = None
@@ -460,7 +389,7 @@ class AdversarialAutoencoderClusterer(
         else:
             clusters = class_positions(y, np.arange(n), len(styles))
         heads = one_hot(clusters, n, styles.dtype) @ self.cluster_centers_.astype(styles.dtype)
-        return output_frame(self, self._decode(styles + heads), None), clusters
+        return output_frame(self, self._inference.decode(styles + heads), None), clusters
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any
 
-import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_aae._compat import CallbackSupportMixin, _fit_context, output_frame
-from sklearn_aae._estimators.base import BaseAdversarialAutoencoder, local_random_state
-from sklearn_aae._estimators.parameters import document_shared_parameters
-from sklearn_aae._rows.labels import class_positions, class_probabilities, encode_labels, one_hot
-from sklearn_aae._training.critics import Critic
-from sklearn_aae.modules import Autoencoder, ConditionalAutoencoder
+from sklearn_aae._estimators.fitting import fit_estimator, local_random_state
+from sklearn_aae._estimators.labelled import LabelledAdversarialAutoencoder
+from sklearn_aae._estimators.parameters import document_shared_parameters, store_parameters
+from sklearn_aae._rows.labels import class_probabilities
+from sklearn_aae._training.net import AdversarialNet
+from sklearn_aae._training.plan import Data, Parts
+from sklearn_aae.modules import ConditionalAutoencoder
 
 __all__ = ["ConditionalAdversarialAutoencoder"]
 
 
 @document_shared_parameters
-class ConditionalAdversarialAutoencoder(CallbackSupportMixin, BaseAdversarialAutoencoder):
+class ConditionalAdversarialAutoencoder(CallbackSupportMixin, LabelledAdversarialAutoencoder):
     """Autoencoder whose code holds the style of a row and not its class.
 
     The decoder is told the class of each row, so that the code needs to hold only what is left: the
@@ -81,9 +83,6 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, BaseAdversarialAut
     (3, 4)
     """
 
-    classes_: np.ndarray
-    _structure: ClassVar[type[Autoencoder]] = ConditionalAutoencoder
-
     def __init__(
         self,
         n_components: int | str = "auto",
@@ -121,41 +120,7 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, BaseAdversarialAut
         verbose: int = 0,
         random_state: Any = None,
     ) -> None:
-        super().__init__(
-            n_components=n_components,
-            hidden_layer_sizes=hidden_layer_sizes,
-            activation=activation,
-            encoder=encoder,
-            decoder=decoder,
-            discriminator=discriminator,
-            image_shape=image_shape,
-            posterior=posterior,
-            prior=prior,
-            likelihood=likelihood,
-            adversarial_weight=adversarial_weight,
-            adversarial_loss=adversarial_loss,
-            gradient_penalty=gradient_penalty,
-            instance_noise=instance_noise,
-            noise=noise,
-            standardize=standardize,
-            lr=lr,
-            discriminator_lr=discriminator_lr,
-            weight_decay=weight_decay,
-            optimizer=optimizer,
-            batch_size=batch_size,
-            max_iter=max_iter,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            tol=tol,
-            warm_start=warm_start,
-            callbacks=callbacks,
-            device=device,
-            precision=precision,
-            compile=compile,
-            verbose=verbose,
-            random_state=random_state,
-        )
+        store_parameters(self, locals())
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> ConditionalAdversarialAutoencoder:
@@ -180,62 +145,27 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, BaseAdversarialAut
         ValueError
             If a parameter or array is out of its range. The estimator is then as it was before.
         """
-        self._fit(X, y, sample_weight, continued=self.warm_start and hasattr(self, "net_"))
+        continued = self.warm_start and hasattr(self, "net_")
+        fit_estimator(self, X, y, sample_weight, continued=continued)
         return self
 
-    def _encode_labels(
-        self, y: Any, X: np.ndarray, sample_weight: np.ndarray | None, continued: bool
-    ) -> np.ndarray:
-        classes, positions = encode_labels(y, X, type(self).__name__, allow_unlabelled=False)
-        if continued:
-            positions = class_positions(classes, self.classes_, len(classes))[positions]
-        else:
-            self.classes_ = classes
-        self.class_prior_ = class_probabilities(
-            "empirical", positions, len(self.classes_), sample_weight
-        )
-        return positions
-
-    @property
-    def _n_classes(self) -> int:
-        return len(self.classes_)
-
-    def _make_critics(self, labels: np.ndarray | None) -> tuple[Critic, ...]:
+    def _parts(
+        self, data: Data, prior: Any, n_components: int, net: AdversarialNet | None
+    ) -> Parts:
+        classes, labels = self._encoded(data, net is not None, allow_unlabelled=False)
+        n = len(classes)
         # One distribution for the styles of all classes, also where the prior has components.
-        return (self._style_critic(self._n_classes, prior_sees_labels=False),)
-
-    def _split(
-        self, n: int, random_state: np.random.RandomState, labels: np.ndarray | None
-    ) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Hold rows out only to stop early."""
-        return super()._split(n, random_state, labels) if self.early_stopping else (None, None)
-
-    def inverse_transform(self, Z: Any, y: Any = None) -> Any:
-        """Decode styles as rows of given classes.
-
-        Parameters
-        ----------
-        Z : array-like of shape (n_samples, n_components_)
-            Styles.
-        y : label, array-like of shape (n_samples,) or None, default=None
-            Class of each row, or one for all; None: all classes, by their shares `class_prior_`.
-
-        Returns
-        -------
-        X : ndarray or frame of shape (n_samples, n_features_in_)
-            Rows in the units of X; a frame with the names of the columns under `set_output`.
-        """
-        check_is_fitted(self)
-        styles = self._validated_codes(Z)
-        if y is None:
-            classes = np.tile(self.class_prior_.astype(styles.dtype), (len(styles), 1))
-            return output_frame(self, self._decode(np.concatenate([styles, classes], axis=1)), Z)
-        positions = class_positions(y, self.classes_, len(styles))
-        return output_frame(self, self._decode_styles(styles, positions), Z)
-
-    def _decode_styles(self, styles: np.ndarray, positions: np.ndarray) -> np.ndarray:
-        classes = one_hot(positions, self._n_classes, styles.dtype)
-        return self._decode(np.concatenate([styles, classes], axis=1))
+        critic = self._style_critic(prior, n_components)
+        critic = replace(critic, n_classes=n, prior_sees_labels=False)
+        shares = class_probabilities("empirical", labels, n, data.sample_weight)
+        return Parts(
+            critics=(critic,),
+            structure=ConditionalAutoencoder,
+            n_classes=n,
+            labels=labels,
+            holds_out=self.early_stopping,
+            attributes={"classes_": classes, "class_prior_": shares},
+        )
 
     def reconstruct(self, X: Any, y: Any) -> Any:  # type: ignore[override]  # nothing without y
         """Encode and decode: X without what the code has no room for, such as noise.
@@ -269,10 +199,8 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, BaseAdversarialAut
         X_translated : ndarray or frame of shape (n_samples, n_features)
             In the units and dtype of X; a frame under `set_output`.
         """
-        check_is_fitted(self)
-        validated = self._validated(X)
-        positions = class_positions(y, self.classes_, len(validated))
-        return output_frame(self, self._decode_styles(self._encode(validated), positions), X)
+        styles = self._inference.encode(self._rows_to_use(X))
+        return output_frame(self, self._decode_styles(styles, self._one_hot(y, styles)), X)
 
     def sample(self, n_samples: int = 1, y: Any = None, random_state: Any = None) -> Any:
         """Decode styles drawn from the prior as rows of given classes.
@@ -298,8 +226,7 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, BaseAdversarialAut
                 f"Known classes: {self.classes_.tolist()}."
             )
         styles = self._draw_styles(n_samples, local_random_state(random_state))
-        positions = class_positions(y, self.classes_, len(styles))
-        return output_frame(self, self._decode_styles(styles, positions), None)
+        return output_frame(self, self._decode_styles(styles, self._one_hot(y, styles)), None)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

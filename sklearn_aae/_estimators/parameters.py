@@ -1,12 +1,69 @@
-"""The parameters that all estimators share, documented once."""
+"""The parameters that all estimators share: what they mean, which values they take."""
 
 from __future__ import annotations
 
 import inspect
+import numbers
 import re
-from typing import TypeVar
+from typing import Any, TypeVar
 
-__all__ = ["document_shared_parameters"]
+import torch
+from sklearn.base import BaseEstimator
+
+from sklearn_aae._compat import HasMethods, Interval, StrOptions
+from sklearn_aae._rows.likelihoods import LIKELIHOODS
+from sklearn_aae._training.acceleration import PRECISIONS
+from sklearn_aae._training.critics import ADVERSARIAL_LOSSES
+from sklearn_aae.modules import ACTIVATIONS
+from sklearn_aae.priors import PRIORS
+
+__all__ = [
+    "CONSTRAINTS",
+    "NON_NEGATIVE",
+    "POSITIVE",
+    "document_shared_parameters",
+    "store_parameters",
+]
+
+# What enters the training has to be a number in float32, also when it is doubled.
+NON_NEGATIVE = Interval(numbers.Real, 0, 1e38, closed="both")
+POSITIVE = Interval(numbers.Real, 0, 1e38, closed="right")
+
+CONSTRAINTS: dict[str, list[Any]] = {
+    "n_components": [StrOptions({"auto"}), Interval(numbers.Integral, 1, None, closed="left")],
+    "hidden_layer_sizes": [StrOptions({"auto"}), "array-like"],
+    "activation": [StrOptions(set(ACTIVATIONS))],
+    "encoder": [None, callable],
+    "decoder": [None, callable],
+    "discriminator": [None, callable],
+    "image_shape": [None, "array-like"],
+    "posterior": [StrOptions({"deterministic", "gaussian", "implicit"})],
+    "prior": [StrOptions(set(PRIORS)), HasMethods("sample")],
+    "likelihood": [StrOptions(set(LIKELIHOODS))],
+    "adversarial_weight": [NON_NEGATIVE],
+    "adversarial_loss": [StrOptions(set(ADVERSARIAL_LOSSES))],
+    "gradient_penalty": [NON_NEGATIVE],
+    "instance_noise": [NON_NEGATIVE],
+    "noise": [NON_NEGATIVE],
+    "standardize": ["boolean"],
+    "lr": [POSITIVE],
+    "discriminator_lr": [None, POSITIVE],
+    "weight_decay": [NON_NEGATIVE],
+    "optimizer": [callable],
+    "batch_size": [StrOptions({"auto"}), Interval(numbers.Integral, 1, None, closed="left")],
+    "max_iter": [StrOptions({"auto"}), Interval(numbers.Integral, 1, None, closed="left")],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(numbers.Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [Interval(numbers.Integral, 1, None, closed="left")],
+    "tol": [Interval(numbers.Real, 0, None, closed="left")],
+    "warm_start": ["boolean"],
+    "callbacks": [None, "array-like"],
+    "device": [str, torch.device],
+    "precision": [StrOptions(set(PRECISIONS))],
+    "compile": ["boolean"],
+    "verbose": ["verbose"],
+    "random_state": ["random_state"],
+}
 
 _PARAMETERS = """
 n_components : int or "auto", default="auto"
@@ -152,3 +209,14 @@ def document_shared_parameters(cls: _Class) -> _Class:
     doc = inspect.cleandoc(cls.__doc__ or "")
     cls.__doc__ = doc.replace("{shared_parameters}", parameters)
     return cls
+
+
+def store_parameters(estimator: BaseEstimator, arguments: dict[str, Any]) -> None:
+    """Store the arguments of a constructor, its ``locals()``, untouched.
+
+    scikit-learn reads parameters off an explicit signature, which editors and type checkers need
+    too; what it need not have is their names once more, as assignments.
+    """
+    for name, value in arguments.items():
+        if name not in ("self", "__class__"):
+            setattr(estimator, name, value)

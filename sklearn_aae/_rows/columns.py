@@ -33,6 +33,16 @@ class Columns:
     dtype: np.dtype
 
     @property
+    def center(self) -> np.ndarray:
+        """What is subtracted from each column."""
+        return self.likelihood.center.numpy()
+
+    @property
+    def scale(self) -> np.ndarray:
+        """What each column is divided by."""
+        return self.likelihood.scale.numpy()
+
+    @property
     def knee(self) -> float:
         """Where standardised values start to grow logarithmically."""
         return self.likelihood.knee

@@ -8,7 +8,13 @@ import numpy as np
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-__all__ = ["class_positions", "class_probabilities", "encode_labels", "one_hot"]
+__all__ = [
+    "check_component_labels",
+    "class_positions",
+    "class_probabilities",
+    "encode_labels",
+    "one_hot",
+]
 
 
 def encode_labels(
@@ -61,6 +67,27 @@ def encode_labels(
     positions = np.full(len(labels), -1)
     positions[~unlabelled] = np.searchsorted(classes, labels[~unlabelled])
     return classes, positions
+
+
+def check_component_labels(y: Any, n_samples: int, n_classes: int) -> np.ndarray:
+    """Labels for a prior with classes: ints from 0 to n_classes - 1, or -1 for unlabelled."""
+    labels = np.asarray(y)
+    if labels.shape != (n_samples,):
+        raise ValueError(f"y must have shape (n_samples,) = ({n_samples},), got {labels.shape}.")
+    valid = np.arange(-1, n_classes)
+    try:
+        unknown = np.setdiff1d(labels, valid)
+    except TypeError:
+        unknown = labels
+    if len(unknown) or labels.dtype.kind not in "iufb":
+        shown = unknown if len(unknown) else labels
+        raise ValueError(
+            "y holds labels that the prior has no component for: "
+            f"{shown[:5].tolist()} of {labels.dtype}. With "
+            f"n_classes={n_classes}, labels are ints from 0 to {n_classes - 1}, and -1 for "
+            "unlabelled rows. Encode y, for example with LabelEncoder, or raise n_classes."
+        )
+    return labels.astype(np.int64)
 
 
 def class_positions(y: Any, classes: np.ndarray, n_samples: int) -> np.ndarray:

@@ -1,50 +1,37 @@
-"""The skorch net: networks, optimisers, whole-batch iteration, and one training step."""
+"""The skorch net: networks, optimisers, and one training step."""
 
 from __future__ import annotations
 
-import copy
 import inspect
-import math
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
-from sklearn.utils import gen_batches
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PassthroughScoring
 from skorch.history import History
 from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 
-from sklearn_aae._rows.scaling import chunk_size, squashed
+from sklearn_aae._rows.batches import BatchIterator, Rows
 from sklearn_aae._training.acceleration import autocast, compiled
 from sklearn_aae._training.critics import weighted_mean
+from sklearn_aae._training.pickling import freeze, restored_generator, thaw, to_arrays, to_tensors
 from sklearn_aae._training.terms import Batch
 
 __all__ = [
     "AdversarialNet",
-    "BatchIterator",
-    "Rows",
     "TrainingDiverged",
     "TrainingStopped",
     "clear_gradients",
-    "restored_generator",
 ]
-
-# Labelled rows for each row of a batch: one in four of so many.
-_LABELLED_SHARE = 4
 
 # The norm of the gradient is taken in the first of so many steps: in each, it was 3 % of a step of
 # small networks, by the number of tensors, and of large ones, by their size.
 _NORM_INTERVAL = 4
-
-# Standardising 64 rows of 784 columns anew for each batch took a third of a step of a network with
-# one hidden layer of 64; rows of up to so many bytes are kept standardised instead.
-_BYTES_ON_CPU = 2**26
 
 
 class TrainingStopped(Exception):  # noqa: N818  # an event, like StopIteration
@@ -53,191 +40,6 @@ class TrainingStopped(Exception):  # noqa: N818  # an event, like StopIteration
 
 class TrainingDiverged(Exception):  # noqa: N818  # an event, too
     """Raised by a callback at the end of an epoch whose losses are of no use; says which."""
-
-
-class Rows(torch.utils.data.Dataset):
-    """Rows of X as standardised float32 batches.
-
-    They are standardised once and kept on the device where they take little of its memory, and
-    batch by batch otherwise, without a second copy of X. Both ways give the same bits.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, n_features)
-        Kept by reference, in its own dtype.
-    center, scale : ndarray of shape (n_features,)
-        x = squashed((X - center) / scale).
-    device : torch.device
-        Where batches are wanted.
-    knee : float, default=inf
-        Where standardised values start to grow logarithmically.
-    selected : ndarray of int, default=None
-        Rows that belong to the data set; None for all.
-    targets : dict of str to ndarray of shape (n_rows,)
-        Further values of each row, such as "sample_weight" and "y".
-    labelled : ndarray of int, default=None
-        Positions in the data set of rows that every batch is to bring a draw of.
-
-    Attributes
-    ----------
-    index_device : torch.device
-        Where positions have to be for `__getitem__`.
-    neighbors : ndarray of int of shape (n_rows, n_neighbors), or None
-        Positions in the data set of rows of which every batch is to bring one for each of its own.
-    """
-
-    def __init__(
-        self,
-        X: np.ndarray,
-        center: np.ndarray,
-        scale: np.ndarray,
-        *,
-        device: torch.device,
-        knee: float = math.inf,
-        selected: np.ndarray | None = None,
-        targets: dict[str, np.ndarray] | None = None,
-        labelled: np.ndarray | None = None,
-    ) -> None:
-        self.labelled = labelled
-        self.neighbors: np.ndarray | None = None
-        self._device = device
-        self._knee = knee
-        self._X = X
-        self._selected = np.arange(len(X)) if selected is None else selected
-        self._center = center.astype(X.dtype)
-        self._scale = scale.astype(X.dtype)
-        n_rows, n_features = len(self._selected), X.shape[1]
-        self._kept: Tensor | None = None
-        if 4 * n_rows * n_features <= _bytes_to_keep(device):
-            self._kept = torch.empty((n_rows, n_features), device=device)
-            for rows in gen_batches(n_rows, chunk_size(n_features)):
-                self._kept[rows] = self._standardized(self._selected[rows])
-        self.index_device = torch.device("cpu") if self._kept is None else device
-        self._targets = {
-            name: torch.as_tensor(values)[self._selected].to(self.index_device)
-            for name, values in (targets or {}).items()
-        }
-
-    def __len__(self) -> int:
-        return len(self._selected)
-
-    def __getitem__(self, positions: Tensor) -> tuple[Tensor, dict[str, Any]]:
-        """Batch (x, targets) of the rows at `positions`, in one indexing operation."""
-        if self._kept is None:
-            x = self._standardized(self._selected[positions.numpy()])
-        else:
-            x = self._kept[positions]
-        targets = {name: values[positions] for name, values in self._targets.items()}
-        if self._device.type != "cpu" and self._kept is None:
-            return _moved((x, targets), self._device)
-        return x, targets
-
-    def _standardized(self, indices: np.ndarray) -> Tensor:
-        x = torch.from_numpy(np.take(self._X, indices, axis=0))
-        x = x.sub_(torch.from_numpy(self._center)).div_(torch.from_numpy(self._scale))
-        # Standardised in the dtype of X: float32 would lose columns far from zero in float64.
-        return squashed(x, self._knee).float()
-
-    def add_target(self, name: str, values: np.ndarray) -> None:
-        """A further value, or a row of values, for each row of the data set."""
-        self._targets[name] = torch.as_tensor(values).to(self.index_device)
-
-    def arrays(self) -> Iterator[Any]:
-        """All that the batches are made of, as arrays, tensors and plain values."""
-        yield from (self._X, self._selected, self._center, self._scale, self._knee)
-        for name, values in self._targets.items():
-            yield from (name, values)
-        if self.neighbors is not None:
-            yield self.neighbors
-
-
-def _bytes_to_keep(device: torch.device) -> int:
-    """Memory for standardised rows: half of what a GPU has free, little where X itself lives."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0] // 2
-    return _BYTES_ON_CPU
-
-
-def _moved(value: Any, device: torch.device) -> Any:
-    """Tensors on a device; for a GPU, through memory from which they are copied without waiting."""
-    if isinstance(value, Tensor):
-        value = value.pin_memory() if device.type == "cuda" else value
-        return value.to(device, non_blocking=True)
-    if isinstance(value, dict):
-        return {name: _moved(v, device) for name, v in value.items()}
-    return tuple(_moved(v, device) for v in value)
-
-
-class BatchIterator:
-    """Batches of `Rows` of nearly equal size, in a new order each epoch if shuffled.
-
-    skorch's default, a DataLoader, fetches row by row: on a small network that costs as much as
-    the training step itself. Equal sizes leave no batch of one row at the end of an epoch.
-
-    Parameters
-    ----------
-    dataset : Rows
-        What to iterate over.
-    batch_size : int
-        Largest number of rows in a batch.
-    shuffle : torch.Generator, default=None
-        Source of the order; None keeps the order of the rows.
-
-    Notes
-    -----
-    Where the data set names `labelled` rows, every batch brings a draw of them as its target
-    "labelled": (x, targets), a quarter of its size, or all if they are fewer. Where it knows their
-    neighbours, every batch brings a neighbour of each of its rows as its target "neighbor".
-    """
-
-    def __init__(
-        self, dataset: Rows, batch_size: int, shuffle: torch.Generator | None = None
-    ) -> None:
-        self.dataset = dataset
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-
-    def __len__(self) -> int:
-        return -(-len(self.dataset) // self.batch_size)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, dict[str, Any]]]:
-        order = torch.arange(len(self.dataset))
-        if self.shuffle is not None:
-            order = self._permuted(order)
-        draws = self._labelled_draws()
-        neighbors = None
-        if self.dataset.neighbors is not None and self.shuffle is not None:
-            neighbors = torch.from_numpy(self.dataset.neighbors)
-        device = self.dataset.index_device
-        for positions in order.to(device).tensor_split(len(self)):
-            x, targets = self.dataset[positions]
-            if draws is not None:
-                targets["labelled"] = self.dataset[next(draws).to(device)]
-            if neighbors is not None:
-                column = torch.randint(neighbors.shape[1], (len(x),), generator=self.shuffle)
-                drawn = neighbors[positions.cpu(), column]
-                targets["neighbor"], _ = self.dataset[drawn.to(device)]
-            yield x, targets
-
-    def _permuted(self, positions: Tensor) -> Tensor:
-        return positions[torch.randperm(len(positions), generator=self.shuffle)]
-
-    def _labelled_draws(self) -> Iterator[Tensor] | None:
-        """Positions of labelled rows without end, each as often as any other."""
-        if self.dataset.labelled is None or self.shuffle is None:
-            return None
-        labelled = torch.from_numpy(self.dataset.labelled)
-        n_drawn = min(len(labelled), -(-self.batch_size // _LABELLED_SHARE))
-
-        def draws() -> Iterator[Tensor]:
-            waiting = labelled[:0]
-            while True:
-                while len(waiting) < n_drawn:
-                    waiting = torch.cat([waiting, self._permuted(labelled)])
-                yield waiting[:n_drawn]
-                waiting = waiting[n_drawn:]
-
-        return draws()
 
 
 class AdversarialNet(NeuralNet):
@@ -544,9 +346,9 @@ class AdversarialNet(NeuralNet):
         for name in ("module_", "discriminators_", "criterion_", "callbacks_", "callbacks"):
             state.pop(name, None)
         for name in ("module", "discriminators"):
-            state[name] = _freeze(state[name])
+            state[name] = freeze(state[name])
         for name in ("optimizer_", "discriminator_optimizer_"):
-            state[name] = _to_arrays(state[name].state_dict())
+            state[name] = to_arrays(state[name].state_dict())
         for name in ("generator_", "order_generator_"):
             state[name] = state[name].get_state().numpy()
         state.pop("iterator_train__shuffle")
@@ -571,7 +373,7 @@ class AdversarialNet(NeuralNet):
             device = torch.device("cpu")
         state["device"] = str(device)
         for name in ("module", "discriminators"):
-            state[name] = _thaw(*state[name]).to(device)
+            state[name] = thaw(*state[name]).to(device)
         state["criterion"] = state["criterion"].to(device, torch.float32)
         self.__dict__.update(state)
         self.__dict__.update(
@@ -587,7 +389,7 @@ class AdversarialNet(NeuralNet):
         with self._current_init_context("optimizer"):
             self.initialize_optimizer()
         for name in ("optimizer_", "discriminator_optimizer_"):
-            getattr(self, name).load_state_dict(_to_tensors(frozen[name]))
+            getattr(self, name).load_state_dict(to_tensors(frozen[name]))
 
 
 def clear_gradients(optimizer: torch.optim.Optimizer) -> None:
@@ -615,74 +417,3 @@ def _as_floats(batches: list[dict[str, Any]]) -> None:
         values = torch.stack([row[name] for row in rows]).tolist()
         for row, value in zip(rows, values, strict=True):
             row[name] = value
-
-
-class _Slot(NamedTuple):
-    """Where a tensor was in a module's structure: its place in the list of arrays."""
-
-    position: int
-    is_parameter: bool
-    requires_grad: bool
-
-
-def _freeze(module: nn.Module) -> tuple[nn.Module, list[np.ndarray]]:
-    """A module as its structure, with slots for tensors, and the list of its arrays.
-
-    Also tied weights come back as one: they share a slot.
-    """
-    tensors = [*module.parameters(), *module.buffers()]
-    memo: dict[int, Any] = {
-        id(t): _Slot(i, isinstance(t, nn.Parameter), t.requires_grad) for i, t in enumerate(tensors)
-    }
-    return copy.deepcopy(module, memo), [t.detach().cpu().numpy().copy() for t in tensors]
-
-
-def _thaw(structure: nn.Module, arrays: list[np.ndarray]) -> nn.Module:
-    module = copy.deepcopy(structure)
-    # Copies: joblib may hand out read-only memory maps.
-    tensors = [torch.tensor(np.array(array)) for array in arrays]
-    made: dict[int, Tensor] = {}
-
-    def fill(slot: Any) -> Any:
-        if not isinstance(slot, _Slot):
-            return slot
-        if slot.position not in made:
-            t = tensors[slot.position]
-            made[slot.position] = nn.Parameter(t, slot.requires_grad) if slot.is_parameter else t
-        return made[slot.position]
-
-    for part in module.modules():
-        for store in (part._parameters, part._buffers):
-            store.update({name: fill(slot) for name, slot in store.items()})
-    return module
-
-
-def _to_arrays(state: Any) -> Any:
-    if isinstance(state, Tensor):
-        return state.detach().cpu().numpy().copy()
-    if isinstance(state, dict):
-        return {key: _to_arrays(value) for key, value in state.items()}
-    if isinstance(state, list):
-        return [_to_arrays(value) for value in state]
-    return state
-
-
-def _to_tensors(state: Any) -> Any:
-    if isinstance(state, np.ndarray):
-        return torch.tensor(np.array(state))
-    if isinstance(state, dict):
-        return {key: _to_tensors(value) for key, value in state.items()}
-    if isinstance(state, list):
-        return [_to_tensors(value) for value in state]
-    return state
-
-
-def restored_generator(device: torch.device | str, state: np.ndarray) -> torch.Generator:
-    """Generator of torch that goes on from a state, also one of another kind of device."""
-    generator = torch.Generator(device)
-    if generator.get_state().numel() == len(state):
-        generator.set_state(torch.tensor(np.array(state)))
-    else:
-        # A CUDA generator's state does not fit a CPU generator; the stream starts anew from it.
-        generator.manual_seed(int.from_bytes(np.asarray(state)[:7].tobytes(), "little"))
-    return generator

@@ -1,4 +1,4 @@
-"""From parameters to networks: resolve "auto", check shapes, build, and try on one row."""
+"""From parameters to networks: check shapes, build, and try on one row."""
 
 from __future__ import annotations
 
@@ -23,30 +23,12 @@ from sklearn_aae.modules import (
 )
 
 __all__ = [
-    "check_component_labels",
     "check_networks",
     "make_network",
     "make_networks",
-    "resolve_batch_size",
     "resolve_device",
-    "resolve_max_iter",
-    "resolve_n_components",
     "seeded_global_generator",
 ]
-
-# Steps of gradient descent for the square root of the number of columns, and their bounds: few
-# columns are learned quickly, and a network that trains on brings itself to reconstruct outliers.
-# Beyond the lower bound, no row is seen more than 60 times. Then bounds on all epochs.
-_STEPS_PER_ROOT = 100
-_MIN_STEPS, _MAX_STEPS = 300, 2500
-_MAX_EPOCHS_FOR_ROOT = 60
-_MIN_EPOCHS, _MAX_EPOCHS = 4, 600
-
-# Where no outlier has to stay unlearned, training goes on until the game has settled: the class of
-# digits could be read from 58 % of the styles after 540 steps, and from 9 % after 2,700.
-_THOROUGH_STEPS = 3000
-_MAX_THOROUGH_EPOCHS = 300
-_MIN_BATCH_SIZE, _MAX_BATCH_SIZE = 32, 256
 
 _MIN_WIDTH, _MAX_WIDTH = 64, 256
 
@@ -56,43 +38,6 @@ _DISCRIMINATOR_LAYERS = (128, 128)
 # A user's network may draw weights or dropout masks from torch's global generator. That generator
 # is then seeded and put back, by one fit at a time.
 _GLOBAL_GENERATOR = threading.RLock()
-
-
-def resolve_n_components(n_components: int | str, n_features: int) -> int:
-    """Size of the code; "auto" is about the square root of n_features, from 2 to 16.
-
-    With one to three columns it is at most one less than the columns, and at least 1: a code as
-    wide as the data has nothing to compress.
-    """
-    if n_components != "auto":
-        return int(n_components)
-    return max(1, min(max(2, round(math.sqrt(n_features))), 16, n_features - 1))
-
-
-def resolve_batch_size(batch_size: int | str, n_samples: int) -> int:
-    """Rows in a batch, at most all; "auto" is an eighth of the rows, from 32 to 256."""
-    if batch_size == "auto":
-        batch_size = min(max(n_samples // 8, _MIN_BATCH_SIZE), _MAX_BATCH_SIZE)
-    return min(int(batch_size), n_samples)
-
-
-def resolve_max_iter(
-    max_iter: int | str,
-    n_samples: int,
-    batch_size: int,
-    n_features: int,
-    *,
-    thorough: bool = False,
-) -> int:
-    """Number of epochs; "auto" turns a budget of gradient steps into epochs."""
-    if max_iter != "auto":
-        return int(max_iter)
-    n_batches = -(-n_samples // batch_size)
-    if thorough:
-        return min(max(-(-_THOROUGH_STEPS // n_batches), _MIN_EPOCHS), _MAX_THOROUGH_EPOCHS)
-    wanted = round(_STEPS_PER_ROOT * math.sqrt(n_features))
-    n_steps = max(min(wanted, _MAX_STEPS, _MAX_EPOCHS_FOR_ROOT * n_batches), _MIN_STEPS)
-    return min(max(-(-n_steps // n_batches), _MIN_EPOCHS), _MAX_EPOCHS)
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -120,27 +65,6 @@ def resolve_device(device: str | torch.device) -> torch.device:
         ) from error
     # There is one CPU, whatever its number: a saved model finds it again.
     return torch.device("cpu") if resolved.type == "cpu" else resolved
-
-
-def check_component_labels(y: Any, n_samples: int, n_classes: int) -> np.ndarray:
-    """Labels for a prior with classes: ints from 0 to n_classes - 1, or -1 for unlabelled."""
-    labels = np.asarray(y)
-    if labels.shape != (n_samples,):
-        raise ValueError(f"y must have shape (n_samples,) = ({n_samples},), got {labels.shape}.")
-    valid = np.arange(-1, n_classes)
-    try:
-        unknown = np.setdiff1d(labels, valid)
-    except TypeError:
-        unknown = labels
-    if len(unknown) or labels.dtype.kind not in "iufb":
-        shown = unknown if len(unknown) else labels
-        raise ValueError(
-            "y holds labels that the prior has no component for: "
-            f"{shown[:5].tolist()} of {labels.dtype}. With "
-            f"n_classes={n_classes}, labels are ints from 0 to {n_classes - 1}, and -1 for "
-            "unlabelled rows. Encode y, for example with LabelEncoder, or raise n_classes."
-        )
-    return labels.astype(np.int64)
 
 
 def resolve_layer_sizes(hidden_layer_sizes: Any, n_features: int) -> tuple[int, ...]:
@@ -191,50 +115,56 @@ def make_networks(
     seed: int,
     structure: type[Autoencoder] = Autoencoder,
     n_classes: int = 0,
+    trial: Tensor,
 ) -> tuple[Autoencoder, nn.ModuleDict]:
     """Autoencoder and one discriminator for each critic: the user's, or built for the data.
 
-    The user's discriminator is that of the critic of all codes or of the style, named "prior".
+    The user's discriminator is that of the critic of all codes or of the style, named "prior". All
+    are tried on one standardised row (1, n_features), `trial`.
     """
-    sizes = resolve_layer_sizes(hidden_layer_sizes, n_features)
-    shape = check_image_shape(image_shape, n_features)
-    n_noise = n_components if posterior == "implicit" else 0
-    generator = torch.Generator().manual_seed(seed)
+    custom = any(network is not None for network in (encoder, decoder, discriminator))
+    with seeded_global_generator(custom, seed):
+        sizes = resolve_layer_sizes(hidden_layer_sizes, n_features)
+        shape = check_image_shape(image_shape, n_features)
+        n_noise = n_components if posterior == "implicit" else 0
+        generator = torch.Generator().manual_seed(seed)
 
-    def build_encoder(n_in: int, n_out: int) -> nn.Module:
-        if shape is None:
-            return MultilayerPerceptron(n_in, n_out, sizes, activation, generator)
-        return ConvolutionalEncoder(shape, n_out, sizes, activation, n_noise, generator)
+        def build_encoder(n_in: int, n_out: int) -> nn.Module:
+            if shape is None:
+                return MultilayerPerceptron(n_in, n_out, sizes, activation, generator)
+            return ConvolutionalEncoder(shape, n_out, sizes, activation, n_noise, generator)
 
-    def build_decoder(n_in: int, n_out: int) -> nn.Module:
-        if shape is None:
-            return MultilayerPerceptron(n_in, n_out, sizes[::-1], activation, generator)
-        return ConvolutionalDecoder(n_in, shape, sizes[::-1], activation, generator)
+        def build_decoder(n_in: int, n_out: int) -> nn.Module:
+            if shape is None:
+                return MultilayerPerceptron(n_in, n_out, sizes[::-1], activation, generator)
+            return ConvolutionalDecoder(n_in, shape, sizes[::-1], activation, generator)
 
-    def build_discriminator(n_in: int, n_out: int) -> nn.Module:
-        return MultilayerPerceptron(n_in, n_out, _DISCRIMINATOR_LAYERS, "relu", generator)
+        def build_discriminator(n_in: int, n_out: int) -> nn.Module:
+            return MultilayerPerceptron(n_in, n_out, _DISCRIMINATOR_LAYERS, "relu", generator)
 
-    n_in, n_out = structure.encoder_widths(n_features, n_components, posterior, n_classes)
-    n_decoded = structure.decoder_width(n_components, n_classes)
-    autoencoder = structure(
-        make_network("encoder", encoder, build_encoder, n_in, n_out),
-        make_network("decoder", decoder, build_decoder, n_decoded, n_features),
-        n_components,
-        posterior,
-        n_classes,
-        generator,
-    )
-    discriminators = {
-        critic.name: make_network(
-            "discriminator",
-            discriminator if critic.name == "prior" else None,
-            build_discriminator,
-            critic.n_inputs(n_components),
-            1,
+        n_in, n_out = structure.encoder_widths(n_features, n_components, posterior, n_classes)
+        n_decoded = structure.decoder_width(n_components, n_classes)
+        autoencoder = structure(
+            make_network("encoder", encoder, build_encoder, n_in, n_out),
+            make_network("decoder", decoder, build_decoder, n_decoded, n_features),
+            n_components,
+            posterior,
+            n_classes,
+            generator,
         )
-        for critic in critics
-    }
-    return autoencoder, nn.ModuleDict(discriminators)
+        discriminators = {
+            critic.name: make_network(
+                "discriminator",
+                discriminator if critic.name == "prior" else None,
+                build_discriminator,
+                critic.n_inputs(n_components),
+                1,
+            )
+            for critic in critics
+        }
+        networks = autoencoder, nn.ModuleDict(discriminators)
+        check_networks(*networks, critics, trial)
+        return networks
 
 
 def make_network(

@@ -13,6 +13,7 @@ from skorch.callbacks import PassthroughScoring
 from skorch.history import History
 from torch import Tensor
 
+from sklearn_aae._training.pickling import to_arrays, to_tensors
 from sklearn_aae.priors import draw
 
 __all__ = [
@@ -98,12 +99,12 @@ def training_state(net: Any) -> dict[str, Any]:
         ],
         "callbacks": {name: c.get_state(net) for name, c in _stateful_callbacks(net)},
     }
-    return _to_arrays(state)
+    return to_arrays(state)
 
 
 def restore_training(net: Any, state: dict[str, Any]) -> None:
     """Put back what `training_state` took, in a training that has just begun."""
-    state = _to_tensors(state)
+    state = to_tensors(state)
     restore_networks(net, state["networks"])
     for name, generator in _generators(net).items():
         generator.set_state(state["generators"][name])
@@ -147,26 +148,6 @@ def _generators(net: Any) -> dict[str, Any]:
         for device in {"cpu", torch.device(net.device).type}:
             generators[f"global_{device}"] = _GlobalGenerator(torch.device(device))
     return generators
-
-
-def _to_arrays(state: Any) -> Any:
-    if isinstance(state, Tensor):
-        return state.detach().cpu().numpy()
-    if isinstance(state, dict):
-        return {key: _to_arrays(value) for key, value in state.items()}
-    if isinstance(state, (list, tuple)):
-        return [_to_arrays(value) for value in state]
-    return state
-
-
-def _to_tensors(state: Any) -> Any:
-    if isinstance(state, np.ndarray):
-        return torch.from_numpy(state)
-    if isinstance(state, dict):
-        return {key: _to_tensors(value) for key, value in state.items()}
-    if isinstance(state, list):
-        return [_to_tensors(value) for value in state]
-    return state
 
 
 def fingerprint(net: Any, rows: Any, held_out: Any) -> str:

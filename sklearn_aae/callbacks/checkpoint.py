@@ -13,7 +13,7 @@ from skorch.callbacks import Callback
 from sklearn_aae._files.atomic import check_writable, load_state, remove_leftovers, save_state
 from sklearn_aae._training.state import fingerprint, restore_training, training_state
 
-__all__ = ["Checkpoint", "split_checkpoints"]
+__all__ = ["Checkpoint", "check_resumable", "split_checkpoints"]
 
 
 class Checkpoint(Callback):
@@ -128,6 +128,20 @@ def _naming_directory(directory: Path) -> Iterator[None]:
             "An earlier checkpoint there is as it was. Free space there, or pass a directory that "
             "can be written to, and fit again",
         ) from error
+
+
+def check_resumable(random_state: Any, *, single_pass: bool) -> None:
+    """ValueError where a training with checkpoints, started again, could not be the same one."""
+    if single_pass:
+        raise ValueError(
+            "callbacks: Checkpoint resumes fit; partial_fit makes a single pass, which has "
+            "nothing to resume. Save the estimator between calls of partial_fit instead."
+        )
+    if random_state is None:
+        raise ValueError(
+            "callbacks: Checkpoint needs random_state as an int, got random_state=None: a "
+            "training with other random numbers cannot go on from it. Set random_state=0."
+        )
 
 
 def split_checkpoints(callbacks: Sequence[Any] | None) -> tuple[list[Any], list[Checkpoint]]:

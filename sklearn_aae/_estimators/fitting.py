@@ -1,0 +1,313 @@
+"""The stages of `fit`: columns, plan, training, what is learned after it, attributes.
+
+Read down the page: each stage takes what the one before it has made, and nothing goes back.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+
+from sklearn_aae._compat import _check_sample_weight
+from sklearn_aae._estimators.outcome import (
+    advice_on_divergence,
+    advice_on_memory,
+    check_reconstructions,
+    report_end,
+    restored_on_error,
+    warn_of_problems,
+)
+from sklearn_aae._rows.chunks import SelectedRows
+from sklearn_aae._rows.columns import Columns, check_domain, fit_columns
+from sklearn_aae._training.acceleration import check_precision
+from sklearn_aae._training.net import AdversarialNet
+from sklearn_aae._training.networks import make_networks, resolve_device
+from sklearn_aae._training.plan import (
+    Data,
+    Parts,
+    Plan,
+    hold_out,
+    resolve_batch_size,
+    resolve_max_iter,
+    resolve_n_components,
+)
+from sklearn_aae._training.train import losses_of, settle, train, training_rows, watched_rows
+from sklearn_aae.callbacks import (
+    AdversarialTraining,
+    EarlyStopping,
+    LastGoodWeights,
+    LearningRateDecay,
+    PriorMatch,
+    Progress,
+    ScikitLearnCallbacks,
+)
+from sklearn_aae.callbacks.checkpoint import check_resumable, split_checkpoints
+from sklearn_aae.priors import bind_prior
+
+__all__ = ["fit_estimator", "local_random_state"]
+
+
+def fit_estimator(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    X_val: Any = None,
+    *,
+    continued: bool,
+    single_pass: bool = False,
+) -> None:
+    """Check what is given, go through the stages, and keep what they have made."""
+    with restored_on_error(estimator):
+        _, checkpoints = split_checkpoints(estimator.callbacks)
+        if checkpoints:
+            check_resumable(estimator.random_state, single_pass=single_pass)
+        data = _checked(estimator, X, y, sample_weight, X_val, reset=not continued)
+        batch_size = resolve_batch_size(estimator.batch_size, len(data.X))
+        with advice_on_memory(batch_size, estimator.hidden_layer_sizes):
+            _go_through_stages(estimator, data, continued, single_pass)
+        if not estimator.net_.interrupted_:
+            for checkpoint in checkpoints:
+                checkpoint.complete()
+
+
+def _go_through_stages(estimator: Any, data: Data, continued: bool, single_pass: bool) -> None:
+    """From checked data to fitted attributes."""
+    device = resolve_device(estimator.device)
+    check_precision(estimator.precision, device)
+    random_state = local_random_state(estimator.random_state)
+    # Drawn also where no network is built: a warm start then holds the same rows out.
+    seed = int(random_state.randint(2**31 - 1))
+
+    if continued:
+        # A failure must leave the networks as they were, so a copy of them is trained.
+        columns, prior, net = estimator._columns, estimator.prior_, copy.deepcopy(estimator.net_)
+        k = net.module_.n_components
+        parts = estimator._parts(data, prior, k, net)
+        _set_options(estimator, net, parts)
+    else:
+        columns, null_deviance = fit_columns(
+            data.X, data.sample_weight, estimator.likelihood, standardize=estimator.standardize
+        )
+        n_varying = int(np.count_nonzero(data.X.min(axis=0) < data.X.max(axis=0)))
+        k = resolve_n_components(estimator.n_components, data.X.shape[1], n_varying)
+        prior = bind_prior(estimator.prior, k)
+        parts = estimator._parts(data, prior, k, None)
+        net = _build(estimator, data, columns, null_deviance, k, parts, device, seed)
+    net.module_.extend_range(*columns.standardized_range(data.X))
+    plan = _plan(estimator, data, columns, prior, parts, random_state, single_pass)
+
+    def attributes(net: AdversarialNet, draws: np.random.RandomState) -> dict[str, Any]:
+        """All that a fit leaves on the estimator, with the networks as they are."""
+        inference = estimator._inference_with(columns, net)
+        known = {
+            "net_": net,
+            "prior_": prior,
+            "n_components_": k,
+            "n_iter_": len(net.history),
+            "history_": losses_of(net.history),
+            "_columns": columns,
+            **parts.attributes,
+        }
+        return known | estimator._learn(plan, data, net, inference, draws)
+
+    def snapshot() -> dict[str, Any]:
+        moment = copy.deepcopy(net)
+        settle(moment)
+        state = {n: v for n, v in vars(estimator).items() if n not in estimator.get_params(False)}
+        return state | attributes(moment, copy.deepcopy(random_state))
+
+    _train(estimator, plan, data, net, single_pass, snapshot)
+    inference = estimator._inference_with(columns, net)
+    advice = advice_on_divergence(net, standardize=estimator.standardize)
+    check_reconstructions(inference, data.X, parts.labels, advice)
+    vars(estimator).update(attributes(net, random_state))
+    warn_of_problems(
+        net,
+        inference,
+        prior,
+        estimator.prior_match_,
+        float(estimator.adversarial_weight),
+        estimator.history_,
+        data.X,
+    )
+
+
+def _checked(
+    estimator: Any, X: Any, y: Any, sample_weight: Any, X_val: Any, *, reset: bool
+) -> Data:
+    """What a fit is given, as arrays that it can work with."""
+    X = estimator._validated(X, ensure_min_samples=2, reset=reset)
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+        if not sample_weight.any():  # scikit-learn checks it from 1.9 on
+            raise ValueError(
+                "sample_weight: all weights are zero, so that no row would count. Leave it "
+                "out, or give some rows a positive weight."
+            )
+        # Only ratios count; a power of two is exact, and no sum of them overflows.
+        sample_weight = np.ldexp(sample_weight, -np.frexp(sample_weight.max())[1])
+    check_domain(estimator.likelihood, "X", X)
+    if X_val is not None:
+        X_val = estimator._validated(X_val)
+        check_domain(estimator.likelihood, "X_val", X_val)
+    return Data(X, y, sample_weight, X_val)
+
+
+def _build(
+    estimator: Any,
+    data: Data,
+    columns: Columns,
+    null_deviance: float,
+    n_components: int,
+    parts: Parts,
+    device: torch.device,
+    seed: int,
+) -> AdversarialNet:
+    """Networks and optimisers, before any training."""
+    autoencoder, discriminators = make_networks(
+        data.X.shape[1],
+        n_components,
+        parts.critics,
+        encoder=estimator.encoder,
+        decoder=estimator.decoder,
+        discriminator=estimator.discriminator,
+        hidden_layer_sizes=estimator.hidden_layer_sizes,
+        activation=estimator.activation,
+        image_shape=estimator.image_shape,
+        posterior=estimator.posterior,
+        seed=seed,
+        structure=parts.structure,
+        n_classes=parts.n_classes,
+        trial=columns.standardized(data.X[:1]).float(),
+    )
+    decay = estimator.weight_decay
+    options = {"weight_decay": decay} if decay else {}
+    net = AdversarialNet(
+        autoencoder,
+        columns.likelihood.to(device, torch.float32),
+        game=AdversarialTraining(parts.critics),
+        discriminators=discriminators,
+        null_deviance=null_deviance,
+        noise=float(estimator.noise),
+        lr=float(estimator.lr),
+        discriminator_lr=_discriminator_lr(estimator),
+        optimizer=estimator.optimizer,
+        optimizer_options=options,
+        device=str(device),
+        seed=seed,
+        verbose=0,
+    ).initialize()
+    _set_options(estimator, net, parts)
+    return net
+
+
+def _set_options(estimator: Any, net: AdversarialNet, parts: Parts) -> None:
+    """Apply what may change between two fits that continue each other."""
+    net.lr, net.discriminator_lr = float(estimator.lr), _discriminator_lr(estimator)
+    net.noise, net.precision = float(estimator.noise), estimator.precision
+    net.game.critics, net.terms = parts.critics, parts.terms
+    net.compiles_networks = bool(estimator.compile)
+    networks = (estimator.encoder, estimator.decoder, estimator.discriminator)
+    net.seeds_global_generator = any(network is not None for network in networks)
+
+
+def _discriminator_lr(estimator: Any) -> float:
+    # A faster discriminator tracks the encoder (Heusel et al., 2017).
+    rate = estimator.discriminator_lr
+    return float(2 * estimator.lr if rate is None else rate)
+
+
+def _plan(
+    estimator: Any,
+    data: Data,
+    columns: Columns,
+    prior: Any,
+    parts: Parts,
+    random_state: np.random.RandomState,
+    single_pass: bool,
+) -> Plan:
+    """Which rows are trained on, which are held out, and for how long."""
+    training = watched_labels = None
+    held_out: np.ndarray | SelectedRows | None = data.X_val
+    if data.X_val is None and not single_pass:
+        training, validation = hold_out(
+            data,
+            parts,
+            estimator.validation_fraction,
+            random_state,
+            required=estimator.early_stopping,
+        )
+        if validation is not None:
+            held_out = SelectedRows(data.X, validation)
+            watched_labels = None if parts.labels is None else parts.labels[validation]
+    n, d = len(data.X) if training is None else len(training), data.X.shape[1]
+    batch_size, n_epochs = resolve_batch_size(estimator.batch_size, n), 1
+    if not single_pass:
+        n_epochs = resolve_max_iter(estimator.max_iter, n, batch_size, d, thorough=parts.thorough)
+    return Plan(
+        columns=columns,
+        prior=prior,
+        parts=parts,
+        training=training,
+        held_out=held_out,
+        # To look at rows after every epoch takes time, so it is done where asked for.
+        watched=held_out if estimator.early_stopping or data.X_val is not None else None,
+        watched_labels=watched_labels,
+        batch_size=batch_size,
+        n_epochs=n_epochs,
+    )
+
+
+def _train(
+    estimator: Any,
+    plan: Plan,
+    data: Data,
+    net: AdversarialNet,
+    single_pass: bool,
+    snapshot: Callable[[], dict[str, Any]],
+) -> None:
+    """Train the net, and tell the callbacks of scikit-learn and the user how it went."""
+    told = {"X": data.X, "y": data.y, "metadata": {}}
+    context = estimator._init_callback_context(max_subtasks=plan.n_epochs)
+    context.call_on_fit_task_begin(estimator=estimator, **told)
+    net.batch_size = plan.batch_size
+    watched = watched_rows(plan, net.device)
+    rows = training_rows(plan, data, net)
+
+    monitor = PriorMatch(plan.prior) if estimator.adversarial_weight > 0 else None
+    callbacks: list[Any] = [LastGoodWeights()]
+    if not single_pass:
+        callbacks.append(LearningRateDecay(plan.n_epochs))
+    if watched is not None and monitor is not None:
+        callbacks.append(monitor)
+    if watched is not None and estimator.early_stopping:
+        callbacks.append(EarlyStopping(estimator.n_iter_no_change, estimator.tol, monitor))
+    if estimator.verbose:
+        callbacks.append(Progress(plan.n_epochs))
+    callbacks.append(ScikitLearnCallbacks(estimator, context, told, snapshot))
+    # Checkpoints come last: they hold what the others did at the end of an epoch.
+    others, checkpoints = split_checkpoints(estimator.callbacks)
+    n_planned = len(net.history) + plan.n_epochs
+    train(net, rows, watched, [*callbacks, *others, *checkpoints], plan.n_epochs)
+    report_end(net, n_planned, standardize=estimator.standardize)
+    context.call_on_fit_task_end(estimator=estimator, **told, reconstruction_attributes=snapshot)
+    # What refers to the data goes with the training.
+    net.callbacks = estimator.callbacks
+    net.callbacks_ = [
+        (name, c) for name, c in net.callbacks_ if not isinstance(c, ScikitLearnCallbacks)
+    ]
+
+
+def local_random_state(random_state: Any) -> np.random.RandomState:
+    """As scikit-learn resolves it, but None is fresh entropy instead of NumPy's global state."""
+    if random_state is None:
+        return np.random.RandomState(np.random.MT19937(np.random.SeedSequence()))
+    return check_random_state(random_state)

@@ -1,0 +1,168 @@
+"""What `AdversarialAutoencoder` says of how unusual rows are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import OutlierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_aae._estimators.base import BaseAdversarialAutoencoder
+from sklearn_aae._learned.density import Density, column_contributions
+from sklearn_aae._learned.scores import (
+    density_scores,
+    discriminator_scores,
+    prior_scores,
+    reconstruction_scores,
+)
+from sklearn_aae._rows.chunks import SelectedRows
+from sklearn_aae._rows.inference import Inference
+from sklearn_aae._training.net import AdversarialNet
+
+__all__ = ["ScoringAdversarialAutoencoder"]
+
+
+class ScoringAdversarialAutoencoder(OutlierMixin, BaseAdversarialAutoencoder):
+    """Scores of rows, their threshold, and what they come from."""
+
+    score_method: str
+    offset_: float
+    _density: Density
+    _held_out_scores: np.ndarray | None
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Score rows: the higher, the more normal.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            As `score_method` says, in nats, float64. Densities are those of standardised rows.
+        """
+        X = self._rows_to_use(X)
+        return self._scores(X, self._inference, self.net_, self.prior_, self._density)
+
+    def _scores(
+        self,
+        X: np.ndarray | SelectedRows,
+        inference: Inference,
+        net: AdversarialNet,
+        prior: Any,
+        density: Density,
+    ) -> np.ndarray:
+        match self.score_method:
+            case "log_likelihood":
+                return density_scores(inference, X, density)
+            case "reconstruction":
+                return reconstruction_scores(inference, X)
+            case "prior":
+                return prior_scores(inference, X, prior)
+            case _:
+                critic = net.game.critics[0]
+                return discriminator_scores(inference, X, critic, net.discriminators_["prior"])
+
+    def feature_scores(self, X: Any) -> np.ndarray:
+        """What each column adds to the outlyingness of a row, new rows included.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        contributions : ndarray of shape (n_samples, n_features)
+            Non-negative. A row's sum is its mean squared distance rho² to its nearest training
+            rows, of which ``score_samples`` with ``score_method="log_likelihood"`` is a falling
+            function: ``constant - n_features / 2 * log(rho²)``. The sum is shared out in proportion
+            to the mean squared difference from those rows in each column, in standardised units.
+        """
+        decoded, residual = self._inference.split_rows(self._rows_to_use(X))
+        return column_contributions(self._density, decoded, residual)
+
+    def p_values(self, X: Any) -> np.ndarray:
+        """Probability that a row from the distribution of the held-out rows scores as low.
+
+        Split-conformal p-values [1]_: the share of held-out training rows, of which there are
+        ``validation_fraction`` or `X_val`, that score no higher than the row, the row counted
+        among them. For new rows from the same distribution they are uniform, or above, whatever
+        the score; `scipy.stats.false_discovery_control` turns them into a list of discoveries.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units seen in `fit`, not among those of `fit`.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples,)
+            In [1 / (n_held_out + 1), 1]; small for outliers.
+
+        References
+        ----------
+        .. [1] Bates, Candès, Lei, Romano and Sesia (2023), "Testing for outliers with conformal
+           p-values", https://arxiv.org/abs/2104.08279
+        """
+        check_is_fitted(self)
+        held_out = self._held_out_scores
+        if held_out is None:
+            raise ValueError(
+                "p_values needs rows that the networks were not trained on, and this fit held none "
+                "out: it had fewer than 20 samples, or was made by partial_fit. Call fit with more "
+                "rows or with X_val."
+            )
+        n_as_low = np.searchsorted(held_out, self.score_samples(X), side="right")
+        return (1 + n_as_low) / (1 + len(held_out))
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean of `score_samples`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+        y : Ignored
+            Present for scikit-learn's conventions.
+
+        Returns
+        -------
+        score : float
+            In nats.
+        """
+        return float(self.score_samples(X).mean())
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Score rows with the threshold at zero: negative for outliers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,)
+            ``score_samples(X) - offset_``.
+        """
+        check_is_fitted(self)
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Tell inliers from outliers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        is_inlier : ndarray of shape (n_samples,)
+            1 for inliers and -1 for outliers.
+        """
+        return np.where(self.decision_function(X) >= 0, 1, -1)
