@@ -44,9 +44,9 @@ from sklearn_aae.callbacks import (
     LearningRateDecay,
     PriorMatch,
     Progress,
-    ScikitLearnCallbacks,
 )
 from sklearn_aae.callbacks.checkpoint import check_resumable, split_checkpoints
+from sklearn_aae.callbacks.monitors import ScikitLearnCallbacks
 from sklearn_aae.priors import bind_prior
 
 __all__ = ["fit_estimator", "local_random_state"]
