@@ -62,8 +62,8 @@ def load(name, data):
 
 def reconstruction(model, X):
     """Share of the variance of standardised columns that the reconstruction leaves."""
-    x = (X - model._center) / model._scale
-    residual = (X - model.reconstruct(X)) / model._scale
+    x = (X - model._columns.center) / model._columns.scale
+    residual = (X - model.reconstruct(X)) / model._columns.scale
     return float(np.mean(residual**2) / np.mean((x - x.mean(axis=0)) ** 2))
 
 

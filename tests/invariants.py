@@ -206,7 +206,7 @@ def check_batches(model, X, said):
     for name, function in row_answers(model, X).items():
         whole = said[name]
         if name in ("reconstruct", "translate"):
-            size = np.abs(whole).max(axis=0) + model._scale
+            size = np.abs(whole).max(axis=0) + model._columns.scale
         else:
             size = np.abs(whole).max() + (name == "feature_scores")  # whose unit is 1
         tolerance = ROUNDING[X.dtype] * np.maximum(size, np.finfo(X.dtype).tiny)

@@ -20,7 +20,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from sklearn_aae import AdversarialAutoencoder, _autoencoder, priors
+from sklearn_aae import AdversarialAutoencoder, priors
+from sklearn_aae._learned import references
 from sklearn_aae._rows.chunks import SelectedRows
 from sklearn_aae._rows.likelihoods import LIKELIHOODS
 from sklearn_aae._training.critics import ADVERSARIAL_LOSSES
@@ -182,7 +183,7 @@ def test_nothing_on_the_model_holds_the_data():
 
 def test_the_size_of_the_state_is_bounded(monkeypatch):
     # The references of the density are at most 2,000 rows; held-out scores are one number each.
-    monkeypatch.setattr(_autoencoder, "MAX_CODES", 2000)  # 20,000 codes take long to reach
+    monkeypatch.setattr(references, "MAX_CODES", 2000)  # 20,000 codes take long to reach
     rng = np.random.default_rng(0)
     model = AdversarialAutoencoder(max_iter=1, random_state=0)
     small, large = (
@@ -346,7 +347,7 @@ def test_reconstruction_score_is_the_log_density_of_standardized_residuals(X, fi
     from scipy.stats import norm
 
     model = clone(fitted).set_params(score_method="reconstruction").fit(X)
-    residual = (X - model.reconstruct(X)) / model._scale
+    residual = (X - model.reconstruct(X)) / model._columns.scale
     assert_allclose(model.score_samples(X), norm.logpdf(residual).sum(axis=1))
 
 
@@ -743,7 +744,8 @@ def test_the_unit_of_weights_does_not_matter(X, factor):
 def test_selected_rows_have_the_codes_of_their_copy(X):
     model = AdversarialAutoencoder(2, max_iter=1, random_state=0).fit(X)
     positions = np.array([len(X) - 1, 3, 3, 7])
-    assert_array_equal(model._encode(SelectedRows(X, positions)), model._encode(X[positions]))
+    encode = model._inference.encode
+    assert_array_equal(encode(SelectedRows(X, positions)), encode(X[positions]))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -8,19 +8,17 @@ import torch
 from numpy.testing import assert_array_equal
 from torch import nn
 
+from sklearn_aae._rows.labels import check_component_labels
 from sklearn_aae._training.critics import Critic
 from sklearn_aae._training.networks import (
-    check_component_labels,
     check_image_shape,
     check_networks,
     make_networks,
-    resolve_batch_size,
     resolve_device,
     resolve_layer_sizes,
-    resolve_max_iter,
-    resolve_n_components,
     seeded_global_generator,
 )
+from sklearn_aae._training.plan import resolve_batch_size, resolve_max_iter, resolve_n_components
 from sklearn_aae.modules import (
     ConvolutionalDecoder,
     ConvolutionalEncoder,

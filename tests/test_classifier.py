@@ -13,11 +13,13 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
+from skorch.callbacks import Callback
 
-import sklearn_aae._estimators.base as base
-import sklearn_aae._estimators.classifier as classifier
 from sklearn_aae import AdversarialAutoencoderClassifier
-from sklearn_aae._learned.neighbors import spread_labels
+from sklearn_aae._rows.neighbors import spread_labels
+from sklearn_aae._training import guides
+from sklearn_aae._training.plan import Data, hold_out
+from sklearn_aae.priors import Normal
 
 X, Y = make_blobs(90, n_features=4, centers=3, random_state=0)
 FEW = np.where(np.arange(90) % 9 == 0, Y, -1)
@@ -123,8 +125,14 @@ def test_names_of_the_classes_do_not_matter():
 
 
 def test_all_rows_labelled_need_no_further_draws():
-    assert make().fit(X, Y)._rows_with_labels(Y) is None
-    assert_array_equal(make()._rows_with_labels(np.array([-1, 0, 2, -1])), [1, 2])
+    brought = set()
+
+    class Look(Callback):
+        def on_batch_begin(self, net, batch=None, **kwargs):
+            brought.update(batch[1])
+
+    make(callbacks=[Look()]).fit(X, Y)
+    assert brought == {"y"}
 
 
 # Classes and styles to rows.
@@ -169,7 +177,7 @@ def test_decoding_with_the_predicted_class_is_the_reconstruction_where_it_is_cer
 def test_decoding_without_a_class_is_decoding_the_shares(fitted):
     Z = fitted.transform(X)
     shares = np.tile(fitted.class_prior_, (90, 1))
-    assert_array_equal(fitted.inverse_transform(Z), fitted._decode(np.c_[Z, shares]))
+    assert_array_equal(fitted.inverse_transform(Z), fitted._inference.decode(np.c_[Z, shares]))
 
 
 # Shares.
@@ -267,7 +275,7 @@ def test_neighbours_are_looked_for_only_where_labels_spread(parameters, y, monke
     def search(*_):
         raise AssertionError("looked for")
 
-    monkeypatch.setattr(base, "nearest_rows", search)
+    monkeypatch.setattr(guides, "nearest_rows", search)
     assert "propagation_loss" not in make(**parameters).fit(X, y).history_
     with pytest.raises(AssertionError, match="looked for"):
         make().fit(X, FEW)
@@ -291,7 +299,7 @@ def test_labels_spread_over_rows_that_count_and_by_the_shares_of_the_classes(mon
         seen.append((graph, labels, shares, weight))
         return spread_labels(graph, labels, shares, weight)
 
-    monkeypatch.setattr(classifier, "spread_labels", spread)
+    monkeypatch.setattr(guides, "spread_labels", spread)
     weight = np.where(np.arange(90) % 4 == 1, 0.0, 2.0)
     shares = [0.5, 0.3, 0.2]
     make(class_prior=shares, early_stopping=True).fit(X, FEW, sample_weight=weight)
@@ -319,9 +327,9 @@ def test_warm_start_knows_the_classes_of_the_first_fit():
 
 
 def test_early_stopping_holds_out_no_scarce_label():
-    model = make(early_stopping=True, validation_fraction=0.5)
-    rng = np.random.RandomState(0)  # what scikit-learn passes around
-    training, held_out = model._split(90, rng, FEW)
+    data, rng = Data(X, FEW, None, None), np.random.RandomState(0)
+    parts = make(early_stopping=True)._parts(data, Normal(), 2, None)
+    training, held_out = hold_out(data, parts, 0.5, rng, required=True)
     assert len(held_out) == 45
     assert (FEW[held_out] == -1).all()
     assert_array_equal(np.sort(np.r_[training, held_out]), np.arange(90))

@@ -14,7 +14,8 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_aae import AdversarialAutoencoderClusterer, _clusterer
+from sklearn_aae import AdversarialAutoencoderClusterer
+from sklearn_aae._estimators import clusterer as _clusterer
 from sklearn_aae._training.terms import Certainty, Separation
 
 X, Y = make_blobs(200, n_features=5, centers=3, random_state=0)
@@ -65,8 +66,9 @@ def test_sizes_count_the_training_rows_of_every_cluster():
 
 
 def test_the_map_is_head_plus_style(fitted):
-    autoencoder = fitted._autoencoder(X.dtype)
-    codes = autoencoder.encode(fitted._standardized(X)).detach().numpy()
+    inference = fitted._inference
+    autoencoder = inference.in_dtype_of(X)
+    codes = autoencoder.encode(inference.columns.standardized(X)).detach().numpy()
     style, p = codes[:, :2], codes[:, 2:]
     assert_allclose(fitted.transform(X), style + p @ fitted.cluster_centers_, atol=1e-6)
 

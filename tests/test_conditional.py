@@ -81,7 +81,7 @@ def test_decoding_without_a_class_is_decoding_the_shares(fitted):
     Z = fitted.transform(X)
     assert_allclose(fitted.class_prior_, np.bincount(Y) / len(Y))
     shares = np.tile(fitted.class_prior_, (len(X), 1))
-    assert_array_equal(fitted.inverse_transform(Z), fitted._decode(np.c_[Z, shares]))
+    assert_array_equal(fitted.inverse_transform(Z), fitted._inference.decode(np.c_[Z, shares]))
 
 
 def test_names_of_the_classes_do_not_matter():

@@ -9,7 +9,8 @@ from numpy.testing import assert_allclose
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine, make_blobs
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_aae import AdversarialAutoencoder, _flow
+from sklearn_aae import AdversarialAutoencoder
+from sklearn_aae._learned import flow as _flow
 from sklearn_aae._training.diagnostics import (
     dead_directions,
     n_distinct_rows,

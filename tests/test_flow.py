@@ -7,7 +7,8 @@ import torch
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 
-from sklearn_aae import AdversarialAutoencoder, _flow, load, save
+from sklearn_aae import AdversarialAutoencoder, load, save
+from sklearn_aae._learned import flow as _flow
 from sklearn_aae._learned.flow import (
     SplineFlow,
     Transport,

@@ -6,8 +6,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
-import sklearn_aae._learned.neighbors as neighbors
-from sklearn_aae._learned.neighbors import (
+import sklearn_aae._rows.neighbors as neighbors
+from sklearn_aae._rows.neighbors import (
     nearest_rows,
     shared_neighbors,
     spectral_partition,

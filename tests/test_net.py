@@ -10,8 +10,10 @@ from sklearn.datasets import make_blobs
 from skorch.callbacks import Callback, EarlyStopping, EpochScoring
 from torch import nn
 
-from sklearn_aae import AdversarialAutoencoder, _net
-from sklearn_aae._training.net import BatchIterator, Rows, _freeze, _thaw
+from sklearn_aae import AdversarialAutoencoder
+from sklearn_aae._rows import batches
+from sklearn_aae._rows.batches import BatchIterator, Rows
+from sklearn_aae._training.pickling import freeze, thaw
 from sklearn_aae.modules import Autoencoder
 
 CPU = torch.device("cpu")
@@ -62,7 +64,7 @@ def test_rows_that_are_kept_and_rows_that_are_not_give_the_same_bits(X, dtype, k
     options = {"device": CPU, "knee": knee, "selected": np.arange(3, 90)}
     targets = {"y": np.arange(len(X))}
     kept = Rows(X, X.mean(axis=0), X.std(axis=0), targets=targets, **options)
-    monkeypatch.setattr(_net, "_BYTES_ON_CPU", 0)
+    monkeypatch.setattr(batches, "_BYTES_ON_CPU", 0)
     made = Rows(X, X.mean(axis=0), X.std(axis=0), targets=targets, **options)
     assert kept._kept is not None
     assert made._kept is None
@@ -74,7 +76,7 @@ def test_rows_that_are_kept_and_rows_that_are_not_give_the_same_bits(X, dtype, k
 
 def test_rows_are_standardised_once(X, monkeypatch):
     seen = []
-    monkeypatch.setattr(_net, "squashed", lambda x, knee: seen.append(len(x)) or x)
+    monkeypatch.setattr(batches, "squashed", lambda x, knee: seen.append(len(x)) or x)
     AdversarialAutoencoder(max_iter=3, random_state=0).fit(X)
     assert sum(seen) == 108  # of 120 rows, 12 are held out
 
@@ -195,7 +197,8 @@ def test_a_term_joins_the_loss_with_its_weight_and_the_history_without(X):
     model = AdversarialAutoencoder(adversarial_weight=0, batch_size=120, max_iter=1, random_state=0)
     model.fit(X)
     net, term = model.net_, ConstantTerm()
-    batch = next(iter(BatchIterator(model._rows(X, CPU), 120)))
+    columns = model._columns
+    batch = next(iter(BatchIterator(Rows(X, columns.center, columns.scale, device=CPU), 120)))
     net.terms = (term,)
     step = net.train_step(batch)
     losses = step["losses"]
@@ -239,7 +242,7 @@ def test_reconstruction_loss_is_one_for_the_column_means(X):
     for likelihood in ("gaussian", "laplace"):
         model = AdversarialAutoencoder(likelihood=likelihood, max_iter=1, random_state=0).fit(X)
         net = model.net_
-        x = torch.tensor((X - model._center) / model._scale, dtype=torch.float32)
+        x = torch.tensor((X - model._columns.center) / model._columns.scale, dtype=torch.float32)
         output = net.criterion_.constant_output().expand_as(x)
         assert net.reconstruction_loss(output, x, None).item() == pytest.approx(1, rel=1e-5)
 
@@ -282,7 +285,7 @@ def test_zero_weight_rows_do_not_train(X):
     model = AdversarialAutoencoder(n_components=2, noise=0, adversarial_weight=0, batch_size=120)
     model.set_params(max_iter=150, random_state=0).fit(spoiled, sample_weight=weight)
     assert model.history_["reconstruction_loss"][-1] < 0.2
-    assert_allclose(model._center, X[10:].mean(axis=0))
+    assert_allclose(model._columns.center, X[10:].mean(axis=0))
 
 
 # What skorch promises to callbacks.
@@ -358,9 +361,9 @@ def test_the_history_does_not_grow_with_the_number_of_steps(X):
 
 def test_tied_weights_stay_tied_and_structure_holds_no_numbers():
     layer = nn.Linear(3, 3)
-    structure, arrays = _freeze(nn.Sequential(layer, nn.BatchNorm1d(3), layer))
+    structure, arrays = freeze(nn.Sequential(layer, nn.BatchNorm1d(3), layer))
     assert len(arrays) == 2 + 2 + 3
-    thawed = _thaw(structure, arrays)
+    thawed = thaw(structure, arrays)
     assert thawed[0].weight is thawed[2].weight
     assert torch.equal(thawed[0].weight, layer.weight)
     assert thawed[1].num_batches_tracked.dtype == torch.int64
@@ -378,18 +381,18 @@ def test_a_restored_net_has_optimiser_state_and_generators(X):
     assert torch.equal(net.order_generator_.get_state(), other.order_generator_.get_state())
 
 
-def test_one_encoder_pass_for_each_step_and_none_after(X, monkeypatch):
-    n_passes = []
+def test_a_step_encodes_its_batch_once_and_all_of_it(X, monkeypatch):
+    n_rows = []
     encode = Autoencoder.encode
-    monkeypatch.setattr(
-        Autoencoder, "encode", lambda *args: n_passes.append(len(args[1])) or encode(*args)
-    )
-    model = AdversarialAutoencoder(max_iter=3, batch_size=54, random_state=0)
-    model._fit_after_training = lambda *args: None
-    model._diagnose = model._measure_prior_match = lambda *args: None
-    model.fit(X)
-    # Two batches in each epoch, and one look at the reconstruction of 100 to 199 rows at the end.
-    assert n_passes == 6 * [54] + [120]
+
+    def counted(self, x, *args, **kwargs):
+        if self.training:
+            n_rows.append(len(x))
+        return encode(self, x, *args, **kwargs)
+
+    monkeypatch.setattr(Autoencoder, "encode", counted)
+    AdversarialAutoencoder(max_iter=3, batch_size=54, random_state=0).fit(X)
+    assert n_rows == 6 * [54]  # two batches in each epoch
 
 
 def test_the_norm_of_the_gradient_is_the_mean_over_every_fourth_step(X):

@@ -10,7 +10,8 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.model_selection import train_test_split
 
-from sklearn_aae import AdversarialAutoencoder, _sampling
+from sklearn_aae import AdversarialAutoencoder
+from sklearn_aae._learned import codes as _codes
 from sklearn_aae._learned.codes import draw_codes, fit_code_density
 from sklearn_aae.metrics import maximum_mean_discrepancy
 from sklearn_aae.priors import draw
@@ -56,7 +57,7 @@ def test_of_many_codes_some_tell_how_far_to_stretch(monkeypatch):
     codes = seeded().standard_normal((3000, 4))
     on_some = drawn_from(codes)
     assert_allclose(on_some.std(axis=0), codes.std(axis=0), rtol=0.04)
-    monkeypatch.setattr(_sampling, "_MAX_MEASURED", 3000)
+    monkeypatch.setattr(_codes, "_MAX_MEASURED", 3000)
     assert_allclose(drawn_from(codes), on_some, rtol=0.04, atol=0.04)
 
 
@@ -92,7 +93,7 @@ def test_draws_are_new(codes):
 
 def test_draws_do_not_depend_on_the_chunks(codes, monkeypatch):
     expected = drawn_from(codes, n_samples=50)
-    monkeypatch.setattr(_sampling, "chunk_size", lambda width: 7)
+    monkeypatch.setattr(_codes, "chunk_size", lambda width: 7)
     assert_allclose(drawn_from(codes, n_samples=50), expected)
 
 

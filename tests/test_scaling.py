@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_aae import _scaling
+from sklearn_aae._rows import scaling as _scaling
 from sklearn_aae._rows.scaling import chunk_size, column_scaling, squashed, unsquashed, value_range
 
 

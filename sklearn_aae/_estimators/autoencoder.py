@@ -317,27 +317,6 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
             thorough=False,  # a network that trains on learns the outliers too
         )
 
-    def _check_score_method(self, prior: Any) -> None:
-        """What only shows once the prior is bound, before any training."""
-        if self.score_method == "prior" and not (
-            hasattr(prior, "log_prob") and getattr(prior, "has_full_support", True)
-        ):
-            raise ValueError(
-                f'score_method="prior" needs a prior with a density that is positive everywhere, '
-                f'got prior={prior!r}. Use prior="normal" or "mixture_of_gaussians", or another '
-                "score_method."
-            )
-        if self.normalizing_flow and self.score_method == "discriminator":
-            raise ValueError(
-                'score_method="discriminator" scores codes as they are before the map of '
-                "normalizing_flow=True. Use another score_method or normalizing_flow=False."
-            )
-        if self.score_method == "discriminator" and self.adversarial_weight == 0:
-            raise ValueError(
-                'score_method="discriminator" needs a trained discriminator, got '
-                "adversarial_weight=0. Raise adversarial_weight or use another score_method."
-            )
-
     def _learn(
         self,
         plan: Plan,

@@ -26,7 +26,12 @@ from sklearn_aae._rows.chunks import SelectedRows
 from sklearn_aae._rows.columns import Columns, check_domain, fit_columns
 from sklearn_aae._training.acceleration import check_precision
 from sklearn_aae._training.net import AdversarialNet
-from sklearn_aae._training.networks import make_networks, resolve_device
+from sklearn_aae._training.networks import (
+    check_networks,
+    make_networks,
+    resolve_device,
+    seeded_global_generator,
+)
 from sklearn_aae._training.plan import (
     Data,
     Parts,
@@ -172,22 +177,24 @@ def _build(
     seed: int,
 ) -> AdversarialNet:
     """Networks and optimisers, before any training."""
-    autoencoder, discriminators = make_networks(
-        data.X.shape[1],
-        n_components,
-        parts.critics,
-        encoder=estimator.encoder,
-        decoder=estimator.decoder,
-        discriminator=estimator.discriminator,
-        hidden_layer_sizes=estimator.hidden_layer_sizes,
-        activation=estimator.activation,
-        image_shape=estimator.image_shape,
-        posterior=estimator.posterior,
-        seed=seed,
-        structure=parts.structure,
-        n_classes=parts.n_classes,
-        trial=columns.standardized(data.X[:1]).float(),
-    )
+    with seeded_global_generator(_has_custom_network(estimator), seed):
+        autoencoder, discriminators = make_networks(
+            data.X.shape[1],
+            n_components,
+            parts.critics,
+            encoder=estimator.encoder,
+            decoder=estimator.decoder,
+            discriminator=estimator.discriminator,
+            hidden_layer_sizes=estimator.hidden_layer_sizes,
+            activation=estimator.activation,
+            image_shape=estimator.image_shape,
+            posterior=estimator.posterior,
+            seed=seed,
+            structure=parts.structure,
+            n_classes=parts.n_classes,
+        )
+        row = columns.standardized(data.X[:1]).float()
+        check_networks(autoencoder, discriminators, parts.critics, row)
     decay = estimator.weight_decay
     options = {"weight_decay": decay} if decay else {}
     net = AdversarialNet(
@@ -215,8 +222,12 @@ def _set_options(estimator: Any, net: AdversarialNet, parts: Parts) -> None:
     net.noise, net.precision = float(estimator.noise), estimator.precision
     net.game.critics, net.terms = parts.critics, parts.terms
     net.compiles_networks = bool(estimator.compile)
+    net.seeds_global_generator = _has_custom_network(estimator)
+
+
+def _has_custom_network(estimator: Any) -> bool:
     networks = (estimator.encoder, estimator.decoder, estimator.discriminator)
-    net.seeds_global_generator = any(network is not None for network in networks)
+    return any(network is not None for network in networks)
 
 
 def _discriminator_lr(estimator: Any) -> float:

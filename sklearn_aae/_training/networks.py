@@ -115,56 +115,50 @@ def make_networks(
     seed: int,
     structure: type[Autoencoder] = Autoencoder,
     n_classes: int = 0,
-    trial: Tensor,
 ) -> tuple[Autoencoder, nn.ModuleDict]:
     """Autoencoder and one discriminator for each critic: the user's, or built for the data.
 
-    The user's discriminator is that of the critic of all codes or of the style, named "prior". All
-    are tried on one standardised row (1, n_features), `trial`.
+    The user's discriminator is that of the critic of all codes or of the style, named "prior".
     """
-    custom = any(network is not None for network in (encoder, decoder, discriminator))
-    with seeded_global_generator(custom, seed):
-        sizes = resolve_layer_sizes(hidden_layer_sizes, n_features)
-        shape = check_image_shape(image_shape, n_features)
-        n_noise = n_components if posterior == "implicit" else 0
-        generator = torch.Generator().manual_seed(seed)
+    sizes = resolve_layer_sizes(hidden_layer_sizes, n_features)
+    shape = check_image_shape(image_shape, n_features)
+    n_noise = n_components if posterior == "implicit" else 0
+    generator = torch.Generator().manual_seed(seed)
 
-        def build_encoder(n_in: int, n_out: int) -> nn.Module:
-            if shape is None:
-                return MultilayerPerceptron(n_in, n_out, sizes, activation, generator)
-            return ConvolutionalEncoder(shape, n_out, sizes, activation, n_noise, generator)
+    def build_encoder(n_in: int, n_out: int) -> nn.Module:
+        if shape is None:
+            return MultilayerPerceptron(n_in, n_out, sizes, activation, generator)
+        return ConvolutionalEncoder(shape, n_out, sizes, activation, n_noise, generator)
 
-        def build_decoder(n_in: int, n_out: int) -> nn.Module:
-            if shape is None:
-                return MultilayerPerceptron(n_in, n_out, sizes[::-1], activation, generator)
-            return ConvolutionalDecoder(n_in, shape, sizes[::-1], activation, generator)
+    def build_decoder(n_in: int, n_out: int) -> nn.Module:
+        if shape is None:
+            return MultilayerPerceptron(n_in, n_out, sizes[::-1], activation, generator)
+        return ConvolutionalDecoder(n_in, shape, sizes[::-1], activation, generator)
 
-        def build_discriminator(n_in: int, n_out: int) -> nn.Module:
-            return MultilayerPerceptron(n_in, n_out, _DISCRIMINATOR_LAYERS, "relu", generator)
+    def build_discriminator(n_in: int, n_out: int) -> nn.Module:
+        return MultilayerPerceptron(n_in, n_out, _DISCRIMINATOR_LAYERS, "relu", generator)
 
-        n_in, n_out = structure.encoder_widths(n_features, n_components, posterior, n_classes)
-        n_decoded = structure.decoder_width(n_components, n_classes)
-        autoencoder = structure(
-            make_network("encoder", encoder, build_encoder, n_in, n_out),
-            make_network("decoder", decoder, build_decoder, n_decoded, n_features),
-            n_components,
-            posterior,
-            n_classes,
-            generator,
+    n_in, n_out = structure.encoder_widths(n_features, n_components, posterior, n_classes)
+    n_decoded = structure.decoder_width(n_components, n_classes)
+    autoencoder = structure(
+        make_network("encoder", encoder, build_encoder, n_in, n_out),
+        make_network("decoder", decoder, build_decoder, n_decoded, n_features),
+        n_components,
+        posterior,
+        n_classes,
+        generator,
+    )
+    discriminators = {
+        critic.name: make_network(
+            "discriminator",
+            discriminator if critic.name == "prior" else None,
+            build_discriminator,
+            critic.n_inputs(n_components),
+            1,
         )
-        discriminators = {
-            critic.name: make_network(
-                "discriminator",
-                discriminator if critic.name == "prior" else None,
-                build_discriminator,
-                critic.n_inputs(n_components),
-                1,
-            )
-            for critic in critics
-        }
-        networks = autoencoder, nn.ModuleDict(discriminators)
-        check_networks(*networks, critics, trial)
-        return networks
+        for critic in critics
+    }
+    return autoencoder, nn.ModuleDict(discriminators)
 
 
 def make_network(
