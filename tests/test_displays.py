@@ -32,6 +32,7 @@ from sklearn_aae.displays import (
     TraversalDisplay,
 )
 from sklearn_aae.displays.drawing import montage
+from sklearn_aae.displays.prior_contours import prior_draws
 from sklearn_aae.priors import Empirical, MixtureOfGaussians, Normal, SwissRoll, Uniform
 
 SHAPE = (8, 8)
@@ -603,7 +604,7 @@ def test_a_walk_changes_one_dimension_between_the_quantiles(table_model):
     )
     quartile = 0.6745  # of the standard normal distribution
     np.testing.assert_allclose(display.steps, [[-quartile, 0, quartile]] * 2, atol=0.03)
-    middle = np.median(displays._prior_draws(table_model.prior_, 20_000), axis=0)
+    middle = np.median(prior_draws(table_model.prior_, 20_000), axis=0)
     for row, dimension in enumerate([2, 0]):
         codes = np.tile(middle, (3, 1))
         codes[:, dimension] = display.steps[row]

@@ -39,6 +39,7 @@ from sklearn_aae.metrics import (
     precision_recall,
     reconstruction_error,
 )
+from sklearn_aae.metrics.checks import squared_distance_chunks
 
 # Mebibytes: a few rows of a distance matrix of a few hundred columns.
 TINY_MEMORY = 0.01
@@ -127,7 +128,7 @@ def test_chunks_do_not_change_the_result(function, rng):
     X, Y = rng.normal(size=(230, 3)), rng.normal(0.3, 1.2, size=(170, 3))
     whole = function(X, Y)
     with config_context(working_memory=TINY_MEMORY):
-        n_chunks = sum(1 for _ in metrics._squared_distance_chunks(X, Y))
+        n_chunks = sum(1 for _ in squared_distance_chunks(X, Y))
         assert n_chunks > 10
         assert_allclose(function(X, Y), whole, rtol=1e-12)
 

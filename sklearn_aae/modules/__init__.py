@@ -1,15 +1,17 @@
-"""Encoder, decoder and discriminator networks, and the autoencoder made of two of them."""
+"""Encoder, decoder and discriminator networks, and the autoencoder made of two of them.
 
-from sklearn_aae.modules.modules import (
-    ACTIVATIONS,
+Every network keeps the arguments it was built with as attributes of the same name, as estimators
+do, so that `sklearn_aae.save` stores how to build it again.
+"""
+
+from sklearn_aae.modules.autoencoders import (
     Autoencoder,
     CategoricalAutoencoder,
     ConditionalAutoencoder,
-    ConvolutionalDecoder,
-    ConvolutionalEncoder,
     EmbeddingAutoencoder,
-    MultilayerPerceptron,
 )
+from sklearn_aae.modules.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
+from sklearn_aae.modules.multilayer import ACTIVATIONS, MultilayerPerceptron
 
 __all__ = [
     "ACTIVATIONS",
