@@ -8,7 +8,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Exact versions that are tested; with an open range pip would fetch CUDA builds of torch.
 INSTALL := $(PIP) install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint typecheck pytest coverage test-oldest docs fuzz clean
+.PHONY: demo test test-all lint typecheck pytest pytest-all coverage test-oldest docs fuzz clean
+
+# One thread for each: the networks of the tests are too small to share. A worker that has nothing
+# left takes tests from the end of another's list, so that most tests find the models that are
+# fitted once for their file.
+WORKERS ?= 2
+THREADS := OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1
+PARALLEL := --numprocesses $(WORKERS) --dist worksteal
 
 # How long `make fuzz` looks for broken promises, and from which seed; without one it draws one.
 FUZZ_MINUTES ?= 30
@@ -17,7 +24,10 @@ FUZZ_SEED ?=
 demo: $(VENV)/.demo-installed
 	$(BIN)/python docs/examples/plot_quickstart.py
 
+# The short run has at least one case of each promise, `test-all` all of them.
 test: lint typecheck pytest
+
+test-all: lint typecheck pytest-all
 
 lint: $(VENV)/.dev-installed
 	$(BIN)/ruff check .
@@ -27,13 +37,15 @@ lint: $(VENV)/.dev-installed
 typecheck: $(VENV)/.dev-installed
 	$(BIN)/mypy
 
-# One thread: the networks of the tests are too small to share.
 pytest: $(VENV)/.dev-installed
-	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(BIN)/python -m pytest
+	$(THREADS) $(BIN)/python -m pytest $(PARALLEL) -m "not thorough"
+
+pytest-all: $(VENV)/.dev-installed
+	$(THREADS) $(BIN)/python -m pytest $(PARALLEL)
 
 # Where tests go and do not go; the page is coverage/index.html.
 coverage: $(VENV)/.dev-installed
-	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(BIN)/coverage run -m pytest
+	$(THREADS) $(BIN)/coverage run -m pytest
 	$(BIN)/coverage report
 	$(BIN)/coverage html --quiet
 
@@ -42,9 +54,9 @@ coverage: $(VENV)/.dev-installed
 # scikit-learn 1.7 hands its checks to pytest.
 OLDEST := .venv-oldest
 test-oldest: $(OLDEST)/.installed
-	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(OLDEST)/bin/python -m pytest \
+	$(THREADS) $(OLDEST)/bin/python -m pytest $(PARALLEL) \
 		-W "ignore:Passing a non-Collection:pytest.PytestRemovedIn10Warning" \
-		--deselect sklearn_aae/callbacks.py::sklearn_aae.callbacks.ScoreMonitor
+		--deselect sklearn_aae/callbacks/monitors.py::sklearn_aae.callbacks.monitors.ScoreMonitor
 
 # Warnings are errors; the examples run, and check their own results.
 docs: $(VENV)/.docs-installed
