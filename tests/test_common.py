@@ -20,16 +20,20 @@ EXPECTED_FAILED_CHECKS = {
 }
 
 # Checked with few epochs, which is about speed: what is checked does not depend on their number.
-# The last has every default, as users have.
 ESTIMATORS = [
     AdversarialAutoencoder(max_iter=5),
+    AdversarialAutoencoderClassifier(max_iter=5),
+    # Enough steps to leave no check with all rows in one cluster, which it warns of.
+    AdversarialAutoencoderClusterer(n_clusters=3, max_iter=20, lr=2e-2),
+    ConditionalAdversarialAutoencoder(max_iter=5),
+]
+
+# The last has every default, as users have.
+FURTHER_ESTIMATORS = [
     AdversarialAutoencoder(max_iter=5, early_stopping=True, posterior="gaussian"),
     AdversarialAutoencoder(max_iter=5, score_method="prior", likelihood="laplace"),
     AdversarialAutoencoder(max_iter=5, adversarial_weight=0, posterior="implicit"),
-    AdversarialAutoencoderClassifier(max_iter=5),
-    # Enough steps to leave no check with all rows in one cluster, which it warns of.
     AdversarialAutoencoderClusterer(n_clusters=3, max_iter=100, lr=5e-3),
-    ConditionalAdversarialAutoencoder(max_iter=5),
     AdversarialAutoencoder(),
 ]
 
@@ -52,6 +56,14 @@ NEED_LABELS = {AdversarialAutoencoderClassifier, ConditionalAdversarialAutoencod
     expected_failed_checks=lambda estimator: EXPECTED_FAILED_CHECKS,  # strict: pyproject.toml
 )
 def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.thorough
+@parametrize_with_checks(
+    FURTHER_ESTIMATORS, expected_failed_checks=lambda estimator: EXPECTED_FAILED_CHECKS
+)
+def test_scikit_learn_checks_with_further_parameters(estimator, check):
     check(estimator)
 
 
