@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 import warnings
 
-__all__ = ["warn_user"]
-
 # Frames between a user's call and ours: scikit-learn validates around `fit`.
 _BETWEEN = ("sklearn_aae", "sklearn", "skorch", "torch", "contextlib")
 

@@ -59,16 +59,25 @@ def take_apart(data):
     """Header entries, document and array bytes of a file."""
     n_header = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + n_header])
-    document = json.loads(header["__metadata__"]["document"])
+    header["__metadata__"] = json.loads(header["__metadata__"]["sklearn_aae"])
+    document = json.loads(header["__metadata__"].pop("document"))
     return header, document, data[8 + n_header :]
+
+
+def header_text(header, document):
+    """Text of a header with a document, already text, and zeros for the checksum."""
+    metadata = {**header["__metadata__"], "sha256": "0" * 64, "document": document}
+    return compact({**header, "__metadata__": {"sklearn_aae": compact(metadata)}})
+
+
+def compact(value):
+    return json.dumps(value, separators=(",", ":"))
 
 
 def put_together(header, document, buffer, *, dumps=json.dumps):
     """Bytes of a file with these contents and a correct checksum."""
-    header = copy.deepcopy(header)
-    header["__metadata__"]["sha256"] = "0" * 64
-    header["__metadata__"]["document"] = document if isinstance(document, str) else dumps(document)
-    return with_checksum(json.dumps(header, separators=(",", ":")).encode(), buffer)
+    text = document if isinstance(document, str) else dumps(document)
+    return with_checksum(header_text(header, text).encode(), buffer)
 
 
 def with_checksum(header, buffer):
@@ -241,7 +250,9 @@ def change_header(data, rng):
     elif kind == 6:
         header["new"] = {"dtype": "F32", "shape": [0], "data_offsets": [len(buffer)] * 2}
     elif kind == 7:
-        header["__metadata__"]["format_version"] = rng.choice(["0", "2", "x", "1" * 30, None, 1])
+        header["__metadata__"]["format_version"] = rng.choice(
+            ["0", "1", "3", "x", "1" * 30, None, 1]
+        )
     else:
         # The same bytes as numbers of another width.
         width = {"F64": 8, "F32": 4, "I64": 8, "U8": 1, "U32": 4}
@@ -265,7 +276,7 @@ def change_text(data, rng):
     """Edit the header as text: repeated keys, deep nesting, broken JSON."""
     n_header = int.from_bytes(data[:8], "little")
     header, buffer = data[8 : 8 + n_header], data[8 + n_header :]
-    digest = json.loads(header)["__metadata__"]["sha256"].encode()
+    digest = take_apart(data)[0]["__metadata__"]["sha256"].encode()
     header = header.replace(digest, b"0" * 64, 1)
     kind = rng.randrange(4)
     if kind == 0:
@@ -275,8 +286,11 @@ def change_text(data, rng):
         header = header.rstrip()[:-1] + b',"x":' + b"[" * depth + b"]" * depth + b"}"
     elif kind == 2:
         depth = rng.choice([40, 5_000])
-        text = (r"{\"type\":\"tuple\",\"items\":[" * depth + "]}" * depth).encode()
-        header = header.replace(rb"\"n_iter_\":1", rb"\"n_iter_\":" + text, 1)
+        # The document is text in a text of the header.
+        text = '{"type":"tuple","items":[' * depth + "]}" * depth
+        quoted = json.dumps(json.dumps(text)[1:-1])[1:-1].encode()
+        key = json.dumps(json.dumps('"n_iter_":')[1:-1])[1:-1].encode()
+        header = header.replace(key + b"1", key + quoted, 1)
     else:
         position = rng.randrange(len(header))
         header = header[:position] + rng.randbytes(1) + header[position + 1 :]

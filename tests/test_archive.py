@@ -10,10 +10,16 @@ import zipfile
 
 import numpy as np
 import pytest
-from fuzz_persistence import put_together, take_apart, with_checksum
+from fuzz_persistence import header_text, put_together, take_apart, with_checksum
 from numpy.testing import assert_array_equal
+from safetensors import safe_open
 
-from sklearn_aae._files.archive import InvalidModelFileError, read_archive, write_archive
+from sklearn_aae._files.archive import (
+    FORMAT_VERSION,
+    InvalidModelFileError,
+    read_archive,
+    write_archive,
+)
 
 DOCUMENT = {"text": "é\ud800", "numbers": [1, -(10**38), 0.1, 1e-300], "none": None, "no": False}
 ARRAYS = {
@@ -43,7 +49,8 @@ def refused(path, data, match=None):
 
 
 def test_what_was_written_is_read(path):
-    document, arrays = read_archive(path)
+    document, arrays, version = read_archive(path)
+    assert version == FORMAT_VERSION
     assert document == DOCUMENT
     assert set(arrays) == set(ARRAYS)
     for name, array in ARRAYS.items():
@@ -58,9 +65,9 @@ def test_equal_contents_give_equal_bytes(path, tmp_path):
 
 
 def test_other_readers_of_safetensors_see_the_same_arrays(path):
-    safetensors = pytest.importorskip("safetensors")
-    with safetensors.safe_open(path, "np") as file:
-        assert json.loads(file.metadata()["document"]) == DOCUMENT
+    with safe_open(path, "np") as file:
+        metadata = json.loads(file.metadata()["sklearn_aae"])
+        assert json.loads(metadata["document"]) == DOCUMENT
         for name, array in ARRAYS.items():
             assert_array_equal(file.get_tensor(name), array)
 
@@ -88,7 +95,7 @@ def test_the_file_is_on_the_disk_before_it_takes_the_name(tmp_path, monkeypatch)
             os, name, lambda *a, name=name, function=function: (events.append(name), function(*a))
         )
     write_archive(tmp_path / "new", DOCUMENT, ARRAYS)
-    assert events == ["fsync", "replace"]
+    assert events == ["fsync", "replace", "fsync"]  # the new name, too
 
 
 def test_modes_and_links_stay(path, tmp_path):
@@ -178,7 +185,7 @@ CHANGES = {
     "unknown key": lambda h: h["bools"].update(x=1),
     "missing key": lambda h: h["bools"].pop("shape"),
     "no entry": lambda h: h.update(x=None),
-    "newer": lambda h: h["__metadata__"].update(format_version="2"),
+    "newer": lambda h: h["__metadata__"].update(format_version="3"),
     "version 0": lambda h: h["__metadata__"].update(format_version="0"),
     "more metadata": lambda h: h["__metadata__"].update(x="1"),
 }
@@ -240,7 +247,6 @@ def test_json_beyond_what_is_written_is_refused(path, text):
 
 def test_repeated_arrays_are_refused(path):
     header, document, buffer = take_apart(path.read_bytes())
-    header["__metadata__"].update(sha256="0" * 64, document=json.dumps(document))
-    text = json.dumps(header, separators=(",", ":"))
+    text = header_text(header, json.dumps(document))
     twice = text[:-1] + ',"scalar":' + json.dumps(header["scalar"]) + "}"
     refused(path, with_checksum(twice.encode(), buffer), "a key is repeated")

@@ -22,7 +22,10 @@ from sklearn_aae.modules import (
     EmbeddingAutoencoder,
     MultilayerPerceptron,
 )
-from sklearn_aae.persistence.values import CustomNetwork, Decoder, Encoder, is_stored
+from sklearn_aae.persistence.decoding import Decoder
+from sklearn_aae.persistence.encoding import Encoder
+from sklearn_aae.persistence.networks import is_stored
+from sklearn_aae.persistence.vocabulary import CustomNetwork
 from sklearn_aae.priors import Categorical, Empirical, Joint, Normal, Prior
 
 

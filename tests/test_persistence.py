@@ -637,6 +637,8 @@ def in_state(document, change):
 
 
 ENCODER = ("net", "module", "arguments", "encoder")
+LIKELIHOOD = ("attributes", "_columns", "fields", "likelihood")
+CENTER = (*LIKELIHOOD, "fields", "center", "value")
 CRITIC = ("net", "critics", "items", 0, "fields")
 ARRAY = {"type": "array", "name": "0", "by_columns": False}
 BOMB = {"type": "objects", "shape": [10**11], "items": []}
@@ -670,15 +672,21 @@ HOSTILE = {
     "a long name": set_at("attributes", "a" * 10**6, value=[0] * 1000),
     "net as attribute": set_at("attributes", "net_", value=1),
     "setting of scikit-learn": set_at("attributes", "_metadata_request", value=1),
-    "missing attribute": lambda d: d["attributes"].update(note_=d["attributes"].pop("_scale")),
+    "missing attribute": lambda d: d["attributes"].update(note_=d["attributes"].pop("_columns")),
     "missing density": lambda d: d["attributes"].update(note_=d["attributes"].pop("_density")),
     "columns": set_at("attributes", "n_features_in_", value=10**12),
     "no columns": set_at("attributes", "n_features_in_", value=0),
     "width": set_at("attributes", "n_components_", value=10**12),
     "bool as width": set_at("attributes", "n_components_", value=True),
-    "scale": set_at("attributes", "_scale", value=1.0),
-    "dtype": set_at("attributes", "_dtype", value={"type": "dtype", "name": "int8"}),
-    "likelihood": set_at("attributes", "_likelihood", value=None),
+    "scale": set_at(*LIKELIHOOD, "fields", "scale", value=1.0),
+    "scale of other columns": lambda d: d["attributes"]["_columns"]["fields"]["likelihood"][
+        "fields"
+    ].update(scale=d["net"]["module"]["weights"]["lower"]),
+    "knee": set_at(*LIKELIHOOD, "fields", "knee", value=-1.0),
+    "dtype": set_at(
+        "attributes", "_columns", "fields", "dtype", value={"type": "dtype", "name": "int8"}
+    ),
+    "likelihood": set_at(*LIKELIHOOD, value=None),
     "names": set_at("attributes", "feature_names_in_", value=BOMB),
     "prior is none": set_at("attributes", "prior_", value="normal"),
     "wide prior": set_at("attributes", "prior_", "fields", "n_components", value=10**9),
@@ -850,7 +858,7 @@ HOSTILE_SIBLINGS = {
     ),
     "shares of columns": (
         CONDITIONAL,
-        taken("attributes", "class_prior_", source=("attributes", "_center")),
+        taken("attributes", "class_prior_", source=CENTER),
         "class_prior_ are no 3 shares",
     ),
     "shares are a number": (
@@ -933,11 +941,11 @@ HOSTILE_SIBLINGS = {
             match,
         )
         for name, source, match in [
-            ("cluster_centers_", "_center", "cluster_centers_ are not the heads"),
+            ("cluster_centers_", "history_", "cluster_centers_ are not the heads"),
             ("labels_", "cluster_sizes_", "labels_ are no clusters from 0 to 2"),
             ("labels_", "cluster_centers_", "labels_ are no clusters from 0 to 2"),
             ("cluster_sizes_", "labels_", "cluster_sizes_ are not those of labels_"),
-            ("cluster_sizes_", "_center", "cluster_sizes_ are not those of labels_"),
+            ("cluster_sizes_", "history_", "cluster_sizes_ are not those of labels_"),
         ]
     },
     "centers by columns": (
@@ -1057,17 +1065,18 @@ def odd_values(document, *place, value, dtype="F64"):
     "place",
     [
         (*ENCODER, "weights", "0.weight"),
-        ("attributes", "_center"),
+        CENTER,
+        (*LIKELIHOOD, "fields", "scale", "value"),
         ("attributes", "_density", "fields", "references"),
         ("attributes", "_code_density", "fields", "codes"),
         ("attributes", "_code_density", "fields", "weights"),
         ("attributes", "_code_density", "fields", "mean"),
         ("attributes", "_code_density", "fields", "stretch"),
         ("attributes", "_held_out_scores"),
-        ("attributes", "_likelihood", "fields", "baseline"),
+        (*LIKELIHOOD, "fields", "baseline", "value"),
         ("net", "module", "weights", "lower"),
     ],
-    ids=lambda place: place[-1],
+    ids=lambda place: place[-2] if place[-1] == "value" else place[-1],
 )
 def test_arrays_that_are_not_finite_are_refused(fitted, path, place, value):
     save(fitted, path)
@@ -1109,12 +1118,11 @@ def test_pickles_do_not_run(fitted, path, tmp_path):
         load(path)
     save(fitted, path)
     header, document, buffer = take_apart(path.read_bytes())
-    name = coded_array(document, "attributes", "_center")
+    name = coded_array(document, *CENTER)
     start, end = header[name]["data_offsets"]
     inside = buffer[:start] + payload[: end - start].ljust(end - start, b".") + buffer[end:]
     path.write_bytes(put_together(header, document, inside))
-    with pytest.raises(InvalidModelFileError):
-        load(path)
+    load(path)  # numbers like any others
     torch.save(fitted.net_.module_.state_dict(), path)
     with pytest.raises(InvalidModelFileError):
         load(path)

@@ -44,8 +44,6 @@ from sklearn_aae._training.plan import Data, Parts, Plan
 from sklearn_aae._training.terms import Placement
 from sklearn_aae.priors import has_classes, straight_path
 
-__all__ = ["AdversarialAutoencoder"]
-
 
 @document_shared_parameters
 class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder):

@@ -25,8 +25,6 @@ from sklearn_aae._training.net import AdversarialNet
 from sklearn_aae._training.plan import Data, Parts, Plan
 from sklearn_aae.priors import PRIORS, draw
 
-__all__ = ["BaseAdversarialAutoencoder", "check_n_samples"]
-
 _VERSION = version("sklearn-aae")
 
 

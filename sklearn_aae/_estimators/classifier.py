@@ -36,8 +36,6 @@ from sklearn_aae._training.terms import Classification, Guidance, VirtualAdversa
 from sklearn_aae.modules import CategoricalAutoencoder
 from sklearn_aae.priors import Categorical, Joint
 
-__all__ = ["AdversarialAutoencoderClassifier"]
-
 
 @document_shared_parameters
 class AdversarialAutoencoderClassifier(

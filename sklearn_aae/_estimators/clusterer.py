@@ -32,8 +32,6 @@ from sklearn_aae._warnings import warn_user
 from sklearn_aae.modules import EmbeddingAutoencoder
 from sklearn_aae.priors import Categorical
 
-__all__ = ["AdversarialAutoencoderClusterer"]
-
 
 @document_shared_parameters
 class AdversarialAutoencoderClusterer(

@@ -17,8 +17,6 @@ from sklearn_aae._training.net import AdversarialNet
 from sklearn_aae._training.plan import Data, Parts
 from sklearn_aae.modules import ConditionalAutoencoder
 
-__all__ = ["ConditionalAdversarialAutoencoder"]
-
 
 @document_shared_parameters
 class ConditionalAdversarialAutoencoder(CallbackSupportMixin, LabelledAdversarialAutoencoder):

@@ -54,8 +54,6 @@ from sklearn_aae.callbacks.checkpoint import check_resumable, split_checkpoints
 from sklearn_aae.callbacks.monitors import ScikitLearnCallbacks
 from sklearn_aae.priors import bind_prior
 
-__all__ = ["fit_estimator", "local_random_state"]
-
 
 def fit_estimator(
     estimator: Any,

@@ -11,8 +11,6 @@ from sklearn_aae._estimators.base import BaseAdversarialAutoencoder
 from sklearn_aae._rows.labels import class_positions, encode_labels, one_hot
 from sklearn_aae._training.plan import Data
 
-__all__ = ["LabelledAdversarialAutoencoder"]
-
 
 class LabelledAdversarialAutoencoder(BaseAdversarialAutoencoder):
     """Classes from `fit`, and rows of a class from a style."""

@@ -17,15 +17,6 @@ from sklearn_aae._training.net import AdversarialNet
 from sklearn_aae._warnings import warn_user
 from sklearn_aae.callbacks import EarlyStopping, LastGoodWeights, PriorMatch
 
-__all__ = [
-    "advice_on_divergence",
-    "advice_on_memory",
-    "check_reconstructions",
-    "report_end",
-    "restored_on_error",
-    "warn_of_problems",
-]
-
 # Rows that tell whether a training ended in weights of any use.
 _N_RECONSTRUCTED = 100
 

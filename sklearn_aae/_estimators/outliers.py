@@ -20,8 +20,6 @@ from sklearn_aae._rows.chunks import SelectedRows
 from sklearn_aae._rows.inference import Inference
 from sklearn_aae._training.net import AdversarialNet
 
-__all__ = ["ScoringAdversarialAutoencoder"]
-
 
 class ScoringAdversarialAutoencoder(OutlierMixin, BaseAdversarialAutoencoder):
     """Scores of rows, their threshold, and what they come from."""

@@ -17,14 +17,6 @@ from sklearn_aae._training.critics import ADVERSARIAL_LOSSES
 from sklearn_aae.modules import ACTIVATIONS
 from sklearn_aae.priors import PRIORS
 
-__all__ = [
-    "CONSTRAINTS",
-    "NON_NEGATIVE",
-    "POSITIVE",
-    "document_shared_parameters",
-    "store_parameters",
-]
-
 # What enters the training has to be a number in float32, also when it is doubled.
 NON_NEGATIVE = Interval(numbers.Real, 0, 1e38, closed="both")
 POSITIVE = Interval(numbers.Real, 0, 1e38, closed="right")

@@ -1,11 +1,10 @@
 """One file with a JSON document and arrays: written at once, read with nothing taken on trust.
 
-The layout is that of safetensors [1]_: eight bytes with the length of a header, the header in JSON,
-and the bytes of the arrays one after the other. Nothing is compressed and nothing is named by a
-path, so that a file can claim no more than its own size, which is checked before memory is asked
-for. The document travels as a string in the header's ``"__metadata__"``; any safetensors reader
-shows it and the arrays. We read it ourselves, because more is refused here than the format asks
-for: repeated and unknown keys, numbers that are not finite, bytes that belong to nothing.
+The layout is that of safetensors [1]_, which reads and writes it: a header in JSON and the bytes of
+the arrays one after the other. Nothing is compressed and nothing is named by a path, so that a file
+can claim no more than its own size. The document travels as a string in the header's metadata; any
+safetensors reader shows it and the arrays. More is refused here than the format asks for: wrong
+checksums, repeated and unknown keys, numbers that are not finite.
 
 References
 ----------
@@ -19,28 +18,23 @@ import json
 import math
 import os
 import re
-import secrets
-import shutil
-from typing import Any
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
+import safetensors
+import safetensors.numpy
 
-__all__ = [
-    "FORMAT_VERSION",
-    "MAX_DIGITS",
-    "InvalidModelFileError",
-    "array_type",
-    "check_keys",
-    "read_archive",
-    "require",
-    "write_archive",
-]
+from sklearn_aae._files.atomic import write_atomically
 
 # Raised with every change that a release before it could not read.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
-# How every file starts, after the length: other files are refused before anything is parsed.
-_START = b'{"__metadata__":{"format":"sklearn_aae","format_version":"'
+# How every file starts, after the length: other files are refused before anything is parsed. The
+# first format had a key for each entry of the metadata, the second has one for all of them, since
+# safetensors writes keys in an order that changes from one run to the next.
+_STARTS = (b'{"__metadata__":{"sklearn_aae":"', b'{"__metadata__":{"format":"sklearn_aae"')
 
 # The limit of safetensors itself: a header is read as a whole.
 _MAX_HEADER = 100_000_000
@@ -63,6 +57,7 @@ _DTYPES = {
     "F64": "<f8",
 }
 _TYPE_NAMES = {np.dtype(dtype): name for name, dtype in _DTYPES.items()}
+_NO_DIGEST = b"0" * 64
 
 
 class InvalidModelFileError(ValueError):
@@ -91,9 +86,6 @@ def array_type(dtype: np.dtype) -> str | None:
     return _TYPE_NAMES.get(dtype.newbyteorder("<"))
 
 
-# Writing.
-
-
 def write_archive(
     path: str | os.PathLike[str], document: Any, arrays: dict[str, np.ndarray]
 ) -> None:
@@ -108,124 +100,130 @@ def write_archive(
     arrays : dict of str to ndarray
         C-contiguous, of a dtype that `array_type` knows.
     """
-    # Wide types first: every array then starts at a multiple of its item size.
-    ordered = sorted(arrays.items(), key=lambda item: -item[1].itemsize)
-    arrays = {name: a.astype(a.dtype.newbyteorder("<"), copy=False) for name, a in ordered}
-    entries: dict[str, Any] = {
-        "__metadata__": {
-            "format": "sklearn_aae",
-            "format_version": str(FORMAT_VERSION),
-            "sha256": "0" * 64,
-            "document": json.dumps(document, allow_nan=False, separators=(",", ":")),
-        }
+    metadata = {
+        "format_version": str(FORMAT_VERSION),
+        "sha256": _NO_DIGEST.decode(),
+        "document": json.dumps(document, allow_nan=False, separators=(",", ":")),
     }
-    end = 0
-    for name, array in arrays.items():
-        start, end = end, end + array.nbytes
-        entries[name] = {
-            "dtype": array_type(array.dtype),
-            "shape": list(array.shape),
-            "data_offsets": [start, end],
-        }
-    header = json.dumps(entries, allow_nan=False, separators=(",", ":")).encode("ascii")
-    header += b" " * (-len(header) % 8)
-    if len(header) > _MAX_HEADER:
+    text = json.dumps(metadata, separators=(",", ":"))
+    if len(text) > _MAX_HEADER // 2:
         raise ValueError(
-            f"What is not in arrays takes {len(header)} bytes, and a file holds {_MAX_HEADER} of "
-            "it. Long lists belong into arrays."
+            f"What is not in arrays takes {len(text)} bytes, and a file holds {_MAX_HEADER // 2} "
+            "of it. Long lists belong into arrays."
         )
-    parts = [array.reshape(-1).view(np.uint8).data for array in arrays.values()]
-    digest = _digest(header, parts)
-    header = header.replace(b"0" * 64, digest.encode("ascii"), 1)
-    _write_at_once(path, [len(header).to_bytes(8, "little"), header, *parts])
-
-
-def _digest(header: bytes, parts: list[Any]) -> str:
-    """SHA-256 of a file whose header holds zeros in place of its digest."""
-    digest = hashlib.sha256(header)
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()
-
-
-def _write_at_once(path: str | os.PathLike[str], parts: list[Any]) -> None:
+    data = bytearray(safetensors.numpy.save(arrays, {"sklearn_aae": text}))
+    where = data.index(_NO_DIGEST)
+    data[where : where + 64] = hashlib.sha256(memoryview(data)[8:]).hexdigest().encode("ascii")
     # Behind a link, the file that it points to is replaced and not the link.
-    target = os.path.realpath(os.fsdecode(path))
-    directory, name = os.path.split(target)
-    if os.path.isdir(target):
-        raise IsADirectoryError(f"path={target!r} is a directory. Pass the path of a file.")
-    if not os.path.isdir(directory):
-        raise FileNotFoundError(f"path={target!r}: there is no directory {directory!r}.")
-    # In the same directory, so that replacing is a rename.
-    temporary = os.path.join(directory, f".{name[:100]}.{secrets.token_hex(8)}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            for part in parts:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        if os.path.exists(target):
-            shutil.copymode(target, temporary)
-        os.replace(temporary, target)
-    except BaseException:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise
+    target = Path(os.path.realpath(os.fsdecode(path)))
+    if target.is_dir():
+        raise IsADirectoryError(f"path={str(target)!r} is a directory. Pass the path of a file.")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f"path={str(target)!r}: there is no directory {str(target.parent)!r}."
+        )
+
+    def write(file: BinaryIO) -> None:
+        file.write(data)
+
+    write_atomically(target, write)
 
 
-# Reading.
-
-
-def read_archive(path: str | os.PathLike[str]) -> tuple[Any, dict[str, np.ndarray]]:
-    """Document and arrays of a file.
+def read_archive(path: str | os.PathLike[str]) -> tuple[Any, dict[str, np.ndarray], int]:
+    """Document, arrays and version of the format of a file.
 
     Raises
     ------
     InvalidModelFileError
-        If the file is not exactly as `write_archive` writes them.
+        If the file is not exactly as `write_archive` writes them, or did in an earlier release.
     OSError
         If it cannot be opened or read.
     """
-    with open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        start = file.read(8 + len(_START))
-        if start[8:] != _START:
+    data, n_header, entries = _bytes_of(path)
+    metadata = entries.pop("__metadata__")
+    keys = {"format_version", "sha256", "document"}
+    if "sklearn_aae" in metadata:
+        check_keys(metadata, {"sklearn_aae"}, "__metadata__")
+        metadata = _parse(str(metadata["sklearn_aae"]).encode("utf-8", "surrogatepass"))
+    else:
+        keys = keys | {"format"}
+    format_version = _checked_version(metadata.get("format_version"))
+    check_keys(metadata, keys, "__metadata__")
+    sha256, document = metadata["sha256"], metadata["document"]
+    if not isinstance(sha256, str) or not re.fullmatch("[0-9a-f]{64}", sha256):
+        raise InvalidModelFileError("it has no checksum")
+    where = data.find(sha256.encode("ascii"), 8, 8 + n_header)
+    digest = hashlib.sha256(data[8:where] + _NO_DIGEST)  # without the length of the header
+    digest.update(memoryview(data)[where + 64 :])
+    if digest.hexdigest() != sha256:
+        raise InvalidModelFileError("its checksum is wrong: the file is damaged")
+    require(isinstance(document, str), "the document", "is no text")
+    try:
+        stored = safetensors.deserialize(data)
+    except safetensors.SafetensorError as error:
+        raise InvalidModelFileError(f"its arrays do not fit in the file: {error}") from error
+    arrays = {}
+    for name, entry in stored:
+        if entry["dtype"] == "BOOL" and max(entry["data"], default=0) > 1:
+            raise InvalidModelFileError(f"array {name!r} holds bytes that are no bools")
+        array = np.frombuffer(entry["data"], _DTYPES[entry["dtype"]]).reshape(entry["shape"])
+        arrays[name] = array.astype(array.dtype.newbyteorder("="), copy=False)
+    return _parse(document.encode("utf-8", "surrogatepass")), arrays, format_version
+
+
+def _bytes_of(path: str | os.PathLike[str]) -> tuple[bytes, int, dict[str, Any]]:
+    """A regular file that starts as ours do, read once, with its header and the length of it."""
+    # Without waiting: nobody may ever write to a pipe.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise InvalidModelFileError("it is no regular file but a pipe or a device")
+        size = status.st_size
+        start = file.read(8 + max(map(len, _STARTS)))
+        if not start[8:].startswith(_STARTS):
             pickled = " and looks like a pickle" if start[:1] == b"\x80" else ""
             raise InvalidModelFileError(f"it was not written by sklearn_aae.save{pickled}")
         n_header = int.from_bytes(start[:8], "little")
-        if not len(_START) < n_header <= min(size - 8, _MAX_HEADER):
+        if not len(start) - 8 <= n_header <= min(size - 8, _MAX_HEADER):
             raise InvalidModelFileError(
                 f"its header of {n_header} bytes does not fit in {size} bytes: the file is cut off "
                 "or damaged"
             )
-        header = _START + file.read(n_header - len(_START))
-        entries = _parse(header)
-        metadata = entries.pop("__metadata__")
-        _check_version(metadata.get("format_version"))
-        check_keys(metadata, {"format", "format_version", "sha256", "document"}, "__metadata__")
-        layout = _layout(entries, size - 8 - n_header)
+        header = start + file.read(8 + n_header - len(start))
+        entries = _parse(header[8:])
+        end = max((_end(n, e) for n, e in entries.items() if n != "__metadata__"), default=0)
+        # Before memory is asked for: a sparse file may be of any size.
+        if 8 + n_header + end != size:
+            raise InvalidModelFileError(
+                f"its arrays take {end} bytes, but the file holds {size - 8 - n_header}"
+            )
         try:
-            arrays = {name: np.empty(shape, dtype) for name, (shape, dtype) in layout.items()}
-        except MemoryError as error:  # a sparse file may declare anything
+            data = header + file.read(end + 1)
+        except (MemoryError, OverflowError) as error:
             raise InvalidModelFileError(f"its {size} bytes are more than the memory") from error
-        parts = [array.reshape(-1).view(np.uint8).data for array in arrays.values()]
-        complete = all(file.readinto(part) == len(part) for part in parts)
-        if not complete or file.read(1):
-            raise InvalidModelFileError("its size changed while it was read")
-    expected = metadata["sha256"]
-    if not isinstance(expected, str) or not re.fullmatch("[0-9a-f]{64}", expected):
-        raise InvalidModelFileError("it has no checksum")
-    blank = header.replace(expected.encode("ascii"), b"0" * 64, 1)
-    if _digest(blank, parts) != expected:
-        raise InvalidModelFileError("its checksum is wrong: the file is damaged")
-    for name, array in arrays.items():
-        if array.dtype == bool and array.size and array.view(np.uint8).max() > 1:
-            raise InvalidModelFileError(f"array {name!r} holds bytes that are no bools")
-    native = {name: a.astype(a.dtype.newbyteorder("="), copy=False) for name, a in arrays.items()}
-    document = metadata["document"]
-    if not isinstance(document, str):
-        raise InvalidModelFileError("it has no document")
-    return _parse(document.encode("utf-8", "surrogatepass")), native
+    if len(data) != size:
+        raise InvalidModelFileError("its size changed while it was read")
+    return data, n_header, entries
+
+
+def _end(name: str, entry: Any) -> int:
+    """Where an array ends, once its entry can be given to safetensors."""
+    where = f"array {name!r}"
+    check_keys(entry, {"dtype", "shape", "data_offsets"}, where)
+    kind, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    require(isinstance(kind, str) and kind in _DTYPES, where, "has an unknown dtype")
+    ok = isinstance(shape, list) and len(shape) <= 32 and all(_is_count(n) for n in shape)
+    require(ok, where, "has an impossible shape")
+    ok = isinstance(offsets, list) and len(offsets) == 2 and all(_is_count(n) for n in offsets)
+    # An empty array has no bytes that its other dimensions could be held against.
+    empty = ok and offsets[0] == offsets[1] and max(shape, default=0) > 2**24
+    require(ok and not empty, where, "does not fit in the file")
+    return offsets[1]
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
 
 
 def check_keys(entry: Any, keys: set[str], where: str) -> None:
@@ -243,7 +241,7 @@ def require(condition: Any, where: str, problem: str) -> None:
         raise InvalidModelFileError(f"{where} {problem}")
 
 
-def _check_version(version: Any) -> None:
+def _checked_version(version: Any) -> int:
     if not isinstance(version, str) or not re.fullmatch("[1-9][0-9]{0,8}", version):
         raise InvalidModelFileError("it does not say the version of its format")
     if int(version) > FORMAT_VERSION:
@@ -251,34 +249,7 @@ def _check_version(version: Any) -> None:
             f"its format has version {version} and this release reads up to {FORMAT_VERSION}. "
             "Install a newer sklearn-aae"
         )
-
-
-def _layout(
-    entries: dict[str, Any], n_bytes: int
-) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
-    """Shape and dtype of each array, once it is clear that they fill `n_bytes` exactly."""
-    layout, end = {}, 0
-    for name, entry in entries.items():
-        check_keys(entry, {"dtype", "shape", "data_offsets"}, f"array {name!r}")
-        kind, shape = entry["dtype"], entry["shape"]
-        if not isinstance(kind, str) or kind not in _DTYPES:
-            raise InvalidModelFileError(f"array {name!r} has an unknown dtype, {kind!r}")
-        if not isinstance(shape, list) or len(shape) > 32 or not all(_is_count(n) for n in shape):
-            raise InvalidModelFileError(f"array {name!r} has an impossible shape")
-        dtype = np.dtype(_DTYPES[kind])
-        start, end = end, end + math.prod(shape) * dtype.itemsize
-        # An empty array has no bytes that its other dimensions could be held against.
-        extent = math.prod(n for n in shape if n) * dtype.itemsize
-        if entry["data_offsets"] != [start, end] or extent > max(n_bytes, 8):
-            raise InvalidModelFileError(f"array {name!r} does not fit in the file")
-        layout[name] = tuple(shape), dtype
-    if end != n_bytes:
-        raise InvalidModelFileError(f"its arrays take {end} bytes, but the file holds {n_bytes}")
-    return layout
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and value >= 0
+    return int(version)
 
 
 def _parse(text: bytes) -> Any:

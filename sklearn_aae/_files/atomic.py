@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import uuid
 import zipfile
 from collections.abc import Callable
@@ -12,8 +13,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-
-__all__ = ["check_writable", "load_state", "remove_leftovers", "save_state", "write_atomically"]
 
 _PARTIAL = ".partial"
 # Key of the JSON text among the arrays.
@@ -32,7 +31,9 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        if path.exists():
+            shutil.copymode(path, temporary)
+        os.replace(temporary, path)
     except BaseException:
         # Nor may what went wrong be hidden by a failure to tidy up.
         with contextlib.suppress(OSError):

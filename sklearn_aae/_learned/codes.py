@@ -24,8 +24,6 @@ from sklearn.utils import gen_batches
 
 from sklearn_aae._rows.scaling import chunk_size
 
-__all__ = ["MAX_CODES", "CodeDensity", "draw_codes", "fit_code_density"]
-
 # The more codes, the closer the neighbours; this many bound memory and the time of a draw.
 MAX_CODES = 20_000
 

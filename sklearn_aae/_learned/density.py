@@ -27,15 +27,6 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
-__all__ = [
-    "MAX_REFERENCES",
-    "Density",
-    "NeighborSearch",
-    "column_contributions",
-    "fit_density",
-    "log_density",
-]
-
 # A sample of this size finds neighbours nearly as good as all rows do, and bounds memory and time.
 MAX_REFERENCES = 2000
 

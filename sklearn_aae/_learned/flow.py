@@ -12,8 +12,6 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 from tqdm.auto import tqdm
 
-__all__ = ["SplineFlow", "Transport", "fit_flow", "rational_quadratic_spline", "whiten"]
-
 # Of the training: with 1,000 steps of 256 codes, pendigits, digits and magic (8 components) had
 # nothing left to gain from more.
 _N_STEPS = 1000

@@ -11,8 +11,6 @@ from sklearn_aae._rows.chunks import SelectedRows
 from sklearn_aae._rows.inference import Inference
 from sklearn_aae.callbacks import PriorMatch
 
-__all__ = ["measure_prior_match"]
-
 
 def measure_prior_match(
     inference: Inference, prior: Any, X: np.ndarray | SelectedRows

@@ -9,8 +9,6 @@ from sklearn_aae._rows.chunks import SelectedRows
 from sklearn_aae._rows.inference import Inference
 from sklearn_aae._training.plan import Data, Plan
 
-__all__ = ["at_most", "counting_rows", "fit_codes"]
-
 
 def counting_rows(plan: Plan, data: Data) -> np.ndarray:
     """Positions of the training rows of positive weight."""

@@ -13,14 +13,6 @@ from sklearn_aae._rows.chunks import SelectedRows, in_dtype
 from sklearn_aae._rows.inference import Inference
 from sklearn_aae._training.critics import Critic
 
-__all__ = [
-    "density_scores",
-    "discriminator_scores",
-    "offset",
-    "prior_scores",
-    "reconstruction_scores",
-]
-
 # Tukey's fence: the lower quartile less this many interquartile ranges.
 _TUKEY = 1.5
 

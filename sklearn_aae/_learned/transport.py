@@ -11,8 +11,6 @@ from sklearn_aae._learned.codes import CodeDensity, draw_codes
 from sklearn_aae._learned.flow import Transport, fit_flow, whiten
 from sklearn_aae.priors import Normal, draw
 
-__all__ = ["fit_transport"]
-
 # A flow is fitted to the codes and to draws from their density, as if these were so many codes more
 # for each dimension. Few codes it would learn by heart; many say more than their density does. In
 # single trials with 8 components, on digits, pendigits and magic, held-out codes could be told from

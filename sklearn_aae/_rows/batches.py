@@ -13,8 +13,6 @@ from torch import Tensor
 
 from sklearn_aae._rows.scaling import chunk_size, squashed
 
-__all__ = ["BatchIterator", "Rows"]
-
 # Labelled rows for each row of a batch: one in four of so many.
 _LABELLED_SHARE = 4
 

@@ -13,8 +13,6 @@ from sklearn.utils import gen_batches
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-__all__ = ["SelectedRows", "apply_in_chunks", "in_dtype"]
-
 # Small enough to stay in the cache from one operation to the next: with 2**22 values, standardising
 # 784 columns took 40 % of the time of encoding them, with 2**19 it is 15 %.
 _VALUES_PER_CHUNK = 2**19

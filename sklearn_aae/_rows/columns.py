@@ -13,8 +13,6 @@ from torch import Tensor
 from sklearn_aae._rows.likelihoods import LIKELIHOODS, Likelihood, make_likelihood
 from sklearn_aae._rows.scaling import KNEE, chunk_size, column_scaling, squashed, value_range
 
-__all__ = ["Columns", "check_domain", "fit_columns"]
-
 
 @dataclass(frozen=True, eq=False)
 class Columns:

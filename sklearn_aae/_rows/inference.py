@@ -14,8 +14,6 @@ from sklearn_aae._rows.columns import Columns
 from sklearn_aae._rows.scaling import squashed
 from sklearn_aae.modules import Autoencoder
 
-__all__ = ["Inference"]
-
 
 class Inference:
     """Columns and networks, applied chunk by chunk; neither is changed.

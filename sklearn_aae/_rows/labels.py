@@ -8,14 +8,6 @@ import numpy as np
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-__all__ = [
-    "check_component_labels",
-    "class_positions",
-    "class_probabilities",
-    "encode_labels",
-    "one_hot",
-]
-
 
 def encode_labels(
     y: Any, X: np.ndarray, estimator_name: str, *, allow_unlabelled: bool

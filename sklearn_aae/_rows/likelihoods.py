@@ -18,8 +18,6 @@ from torch import Tensor
 
 from sklearn_aae._rows.scaling import unsquashed
 
-__all__ = ["LIKELIHOODS", "Likelihood", "make_likelihood"]
-
 
 @dataclass(frozen=True, eq=False)
 class Likelihood:

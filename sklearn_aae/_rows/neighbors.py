@@ -11,8 +11,6 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 
-__all__ = ["nearest_rows", "shared_neighbors", "spectral_partition", "spread_labels"]
-
 # Distances of wide rows are taken between their principal components, which takes less time. Of the
 # ten nearest of 60,000 MNIST images by 50 components, 96 % are of the same digit.
 _MAX_COLUMNS = 50

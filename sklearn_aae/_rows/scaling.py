@@ -11,16 +11,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
 from torch import Tensor
 
-__all__ = [
-    "KNEE",
-    "ColumnScaling",
-    "chunk_size",
-    "column_scaling",
-    "squashed",
-    "unsquashed",
-    "value_range",
-]
-
 # Rows are worked on in chunks of about this many values (32 MiB in float64): large enough to keep
 # a matrix product busy, small enough to forget.
 _VALUES_PER_CHUNK = 2**22

@@ -13,8 +13,6 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["PRECISIONS", "autocast", "check_precision", "compiled"]
-
 PRECISIONS = ("float32", "bf16")
 
 

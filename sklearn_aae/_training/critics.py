@@ -12,8 +12,6 @@ from torch import Tensor, nn
 
 from sklearn_aae.priors import draw, has_classes
 
-__all__ = ["ADVERSARIAL_LOSSES", "AdversarialLoss", "Critic", "sliced_wasserstein_distance"]
-
 
 @dataclass(frozen=True)
 class AdversarialLoss:

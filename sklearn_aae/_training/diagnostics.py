@@ -14,8 +14,6 @@ import torch
 
 from sklearn_aae.priors import draw
 
-__all__ = ["dead_directions", "n_distinct_rows", "spread_ratios", "training_problems"]
-
 # A direction with less than a hundredth of the prior's variance carries next to nothing.
 _DEAD = 0.1
 # With fewer distinct rows for each direction, directions look dead by chance.

@@ -15,8 +15,6 @@ from sklearn_aae._rows.neighbors import (
     spread_labels,
 )
 
-__all__ = ["Partition", "Propagation"]
-
 
 @dataclass(frozen=True)
 class Propagation:

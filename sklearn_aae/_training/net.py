@@ -22,13 +22,6 @@ from sklearn_aae._training.critics import weighted_mean
 from sklearn_aae._training.pickling import freeze, restored_generator, thaw, to_arrays, to_tensors
 from sklearn_aae._training.terms import Batch
 
-__all__ = [
-    "AdversarialNet",
-    "TrainingDiverged",
-    "TrainingStopped",
-    "clear_gradients",
-]
-
 # The norm of the gradient is taken in the first of so many steps: in each, it was 3 % of a step of
 # small networks, by the number of tensors, and of large ones, by their size.
 _NORM_INTERVAL = 4

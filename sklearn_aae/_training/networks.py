@@ -22,14 +22,6 @@ from sklearn_aae.modules import (
     MultilayerPerceptron,
 )
 
-__all__ = [
-    "check_networks",
-    "make_network",
-    "make_networks",
-    "resolve_device",
-    "seeded_global_generator",
-]
-
 _MIN_WIDTH, _MAX_WIDTH = 64, 256
 
 # Codes have few dimensions; this is enough to tell them from the prior.

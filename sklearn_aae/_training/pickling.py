@@ -12,8 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["freeze", "restored_generator", "thaw", "to_arrays", "to_tensors"]
-
 
 class _Slot(NamedTuple):
     """Where a tensor was in a module's structure: its place in the list of arrays."""

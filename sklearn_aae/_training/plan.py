@@ -14,16 +14,6 @@ from sklearn_aae._rows.columns import Columns
 from sklearn_aae._training.critics import Critic
 from sklearn_aae.modules import Autoencoder
 
-__all__ = [
-    "Data",
-    "Parts",
-    "Plan",
-    "hold_out",
-    "resolve_batch_size",
-    "resolve_max_iter",
-    "resolve_n_components",
-]
-
 # Steps of gradient descent for the square root of the number of columns, and their bounds: few
 # columns are learned quickly, and a network that trains on brings itself to reconstruct outliers.
 # Beyond the lower bound, no row is seen more than 60 times. Then bounds on all epochs.

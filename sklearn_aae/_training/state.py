@@ -16,15 +16,6 @@ from torch import Tensor
 from sklearn_aae._training.pickling import to_arrays, to_tensors
 from sklearn_aae.priors import draw
 
-__all__ = [
-    "all_finite",
-    "copy_networks",
-    "fingerprint",
-    "restore_networks",
-    "restore_training",
-    "training_state",
-]
-
 _MODULES = ("module_", "discriminators_")
 _OPTIMIZERS = ("optimizer_", "discriminator_optimizer_")
 

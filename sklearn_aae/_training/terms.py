@@ -11,19 +11,6 @@ from torch import Tensor
 
 from sklearn_aae._training.critics import weighted_mean
 
-__all__ = [
-    "Agreement",
-    "Balance",
-    "Batch",
-    "Certainty",
-    "Classification",
-    "Guidance",
-    "Placement",
-    "Separation",
-    "VirtualAdversarial",
-    "cross_entropy",
-]
-
 
 class Batch(NamedTuple):
     """What the step knows of its batch: rows x, their codes and targets.

@@ -15,8 +15,6 @@ from sklearn_aae._training.net import AdversarialNet
 from sklearn_aae._training.networks import seeded_global_generator
 from sklearn_aae._training.plan import Data, Plan
 
-__all__ = ["losses_of", "train", "training_rows", "watched_rows"]
-
 
 def training_rows(plan: Plan, data: Data, net: AdversarialNet) -> Rows:
     """The rows to train on as batches, with all that the losses ask of them."""

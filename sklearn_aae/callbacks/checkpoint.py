@@ -13,8 +13,6 @@ from skorch.callbacks import Callback
 from sklearn_aae._files.atomic import check_writable, load_state, remove_leftovers, save_state
 from sklearn_aae._training.state import fingerprint, restore_training, training_state
 
-__all__ = ["Checkpoint", "check_resumable", "split_checkpoints"]
-
 
 class Checkpoint(Callback):
     """Keeps a training that is killed from being lost: the same `fit`, started again, goes on.

@@ -14,8 +14,6 @@ from torch import Tensor
 from sklearn_aae._training.critics import Critic
 from sklearn_aae._training.net import TrainingDiverged, clear_gradients
 
-__all__ = ["AdversarialTraining"]
-
 # The penalty is a smooth function of slowly changing weights: computing it every fourth step at
 # four times its weight gives the same training for a third of the discriminator's cost (the "lazy
 # regularisation" of Karras et al., 2020, section 4.2, who use 16).

@@ -11,8 +11,6 @@ from tqdm.auto import tqdm
 
 from sklearn_aae._training.net import TrainingStopped
 
-__all__ = ["Progress", "ScikitLearnCallbacks", "ScoreMonitor"]
-
 
 class ScikitLearnCallbacks(Callback):
     """Tells scikit-learn's own callbacks (1.9 and later) of each epoch; they may end the training.

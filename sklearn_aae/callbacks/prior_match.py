@@ -12,8 +12,6 @@ from torch import Tensor
 from sklearn_aae._training.critics import sliced_wasserstein_distance
 from sklearn_aae.priors import draw
 
-__all__ = ["PriorMatch", "null_distances"]
-
 
 def null_distances(
     prior: Any,

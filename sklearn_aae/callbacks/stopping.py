@@ -12,8 +12,6 @@ from sklearn_aae._training.net import TrainingStopped
 from sklearn_aae._training.state import all_finite, copy_networks, restore_networks
 from sklearn_aae.callbacks.prior_match import PriorMatch
 
-__all__ = ["EarlyStopping", "LastGoodWeights", "LearningRateDecay"]
-
 
 class LearningRateDecay(Callback):
     """Cosine decay of all learning rates over the second half of the training.

@@ -11,36 +11,6 @@ import numpy as np
 from sklearn.utils import assert_all_finite, check_array, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = [
-    "COLORS",
-    "CONTINUOUS",
-    "GAP",
-    "MARKERS",
-    "REFERENCE",
-    "as_images",
-    "check_count",
-    "check_estimator",
-    "check_no_columns",
-    "checked_dimensions",
-    "checked_labels",
-    "checked_rows",
-    "color_range",
-    "column_positions",
-    "draw_montage",
-    "image_centers",
-    "import_pyplot",
-    "many_axes",
-    "merged_style",
-    "montage",
-    "names_of_features",
-    "number_text",
-    "one_axes",
-    "panel_axes",
-    "percent_text",
-    "point_size",
-    "resolve_image_shape",
-]
-
 # Ten colours that people with the usual deficiencies tell apart (Petroff, 2021,
 # https://arxiv.org/abs/2107.02270).
 COLORS = (

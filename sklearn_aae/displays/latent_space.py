@@ -29,8 +29,6 @@ from sklearn_aae.displays.prior_contours import (
     prior_draws,
 )
 
-__all__ = ["LatentSpaceDisplay"]
-
 
 class LatentSpaceDisplay:
     """Two dimensions of the codes, over the prior that they are to follow.

@@ -30,8 +30,6 @@ from sklearn_aae.displays.drawing import (
     resolve_image_shape,
 )
 
-__all__ = ["ExplainedRows", "OutlierScoreDisplay"]
-
 
 class ExplainedRows(NamedTuple):
     """Rows and what made them stand out.

@@ -10,8 +10,6 @@ import torch
 
 from sklearn_aae.priors import draw
 
-__all__ = ["N_PRIOR_DRAWS", "N_QUANTILE_DRAWS", "PriorContours", "prior_contours", "prior_draws"]
-
 N_PRIOR_DRAWS = 5000
 N_QUANTILE_DRAWS = 20_000
 _N_GRID = 200

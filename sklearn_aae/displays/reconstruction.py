@@ -32,8 +32,6 @@ from sklearn_aae.displays.drawing import (
     resolve_image_shape,
 )
 
-__all__ = ["ReconstructionDisplay"]
-
 
 class ReconstructionDisplay:
     """Rows beside their reconstructions: images, or column against column.

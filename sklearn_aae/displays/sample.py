@@ -28,8 +28,6 @@ from sklearn_aae.displays.drawing import (
     resolve_image_shape,
 )
 
-__all__ = ["SampleDisplay"]
-
 
 class SampleDisplay:
     """Samples drawn from a model: images, or two columns against the data.

@@ -16,8 +16,6 @@ from sklearn_aae.displays.drawing import (
     panel_axes,
 )
 
-__all__ = ["TrainingCurveDisplay"]
-
 
 class TrainingCurveDisplay:
     """Losses, discriminator accuracy and prior match over the epochs.

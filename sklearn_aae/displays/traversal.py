@@ -30,8 +30,6 @@ from sklearn_aae.displays.drawing import (
 )
 from sklearn_aae.displays.prior_contours import N_QUANTILE_DRAWS, prior_draws
 
-__all__ = ["TraversalDisplay"]
-
 
 class TraversalDisplay:
     """What the decoder makes of codes on a walk through the prior.

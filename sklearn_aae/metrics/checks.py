@@ -13,18 +13,6 @@ from sklearn.metrics import (
 )
 from sklearn.utils import check_array, column_or_1d
 
-__all__ = [
-    "FloatArray",
-    "centre",
-    "check_integer",
-    "check_labels",
-    "check_option",
-    "check_positive",
-    "check_rows",
-    "check_same_columns",
-    "squared_distance_chunks",
-]
-
 FloatArray = NDArray[np.float64]
 
 

@@ -12,8 +12,6 @@ from sklearn.utils import check_array, check_consistent_length
 
 from sklearn_aae.metrics.checks import check_labels, check_option
 
-__all__ = ["clustering_error"]
-
 
 def clustering_error(
     y_true: ArrayLike,

@@ -16,8 +16,6 @@ from sklearn_aae.metrics.checks import (
     squared_distance_chunks,
 )
 
-__all__ = ["density_coverage", "precision_recall"]
-
 
 def _squared_radii(X: FloatArray, n_neighbors: int) -> FloatArray:
     """Squared distance from each row to its n_neighbors-th neighbour, not counting itself."""

@@ -8,8 +8,6 @@ from scipy.special import rel_entr
 
 from sklearn_aae.metrics.checks import check_integer, check_rows, check_same_columns
 
-__all__ = ["frechet_distance", "inception_score"]
-
 # A float32 softmax sums to one within about 1e-6; a row that is off by more than this was not
 # normalised, or holds logits.
 _PROBABILITY_TOLERANCE = 1e-3

@@ -12,8 +12,6 @@ from sklearn.metrics import (
 
 from sklearn_aae.metrics.checks import FloatArray, check_labels
 
-__all__ = ["outlier_average_precision_scorer", "outlier_roc_auc_scorer"]
-
 
 def _is_outlier(y_true: ArrayLike) -> NDArray[np.bool_]:
     """Check labels of an outlier detector and return where they say outlier."""

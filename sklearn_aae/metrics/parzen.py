@@ -17,8 +17,6 @@ from sklearn_aae.metrics.checks import (
     squared_distance_chunks,
 )
 
-__all__ = ["ParzenResult", "parzen_log_likelihood"]
-
 # The grid of the reference implementation (github.com/goodfeli/adversarial, parzen_ll.py), made for
 # pixels in [0, 1].
 _PARZEN_BANDWIDTHS = np.logspace(-1, 0, 10)

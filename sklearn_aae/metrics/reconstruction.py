@@ -14,8 +14,6 @@ from sklearn.metrics import (
 
 from sklearn_aae.metrics.checks import FloatArray, check_option, check_rows
 
-__all__ = ["reconstruction_error"]
-
 _RECONSTRUCTION_NORMS = {
     "mse": mean_squared_error,
     "rmse": root_mean_squared_error,

@@ -24,8 +24,6 @@ from sklearn_aae.metrics.checks import (
     squared_distance_chunks,
 )
 
-__all__ = ["classifier_two_sample_score", "maximum_mean_discrepancy"]
-
 
 def _kernel_sum(
     X: FloatArray, Y: FloatArray | None, kernel: Literal["imq", "rbf"], gamma: float

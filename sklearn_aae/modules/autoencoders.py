@@ -9,13 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = [
-    "Autoencoder",
-    "CategoricalAutoencoder",
-    "ConditionalAutoencoder",
-    "EmbeddingAutoencoder",
-]
-
 
 def _full_precision(codes: Tensor) -> torch.autocast:
     """Context without bfloat16, in which an inverse would not be one."""

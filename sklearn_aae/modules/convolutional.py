@@ -11,8 +11,6 @@ from torch import Tensor, nn
 
 from sklearn_aae.modules.multilayer import ACTIVATIONS, dense, initialize, make_layer
 
-__all__ = ["ConvolutionalDecoder", "ConvolutionalEncoder"]
-
 # Two halvings of the resolution keep a 28 x 28 digit at 7 x 7 before the dense layers; the widths
 # keep a training step on a CPU within a small multiple of the dense network's.
 _CHANNELS = (16, 32)

@@ -10,8 +10,6 @@ import torch
 from torch import nn
 from torch.nn.utils import skip_init
 
-__all__ = ["ACTIVATIONS", "MultilayerPerceptron", "dense", "initialize", "make_layer"]
-
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "leaky_relu": nn.LeakyReLU,

@@ -11,8 +11,6 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-__all__ = ["Prior", "check_n_classes", "check_positive", "draw_classes", "straight_path"]
-
 
 class Prior(BaseEstimator):
     """Base of the priors: a small value object with parameters, `sample` and often `log_prob`.

@@ -15,8 +15,6 @@ from sklearn_aae.priors.normal import Normal
 from sklearn_aae.priors.swiss_roll import SwissRoll
 from sklearn_aae.priors.uniform import Uniform
 
-__all__ = ["PRIORS", "bind_prior"]
-
 PRIORS: dict[str, type[Prior]] = {
     "normal": Normal,
     "uniform": Uniform,

@@ -12,8 +12,6 @@ from torch import Tensor
 from sklearn_aae.priors.base import Prior, check_n_classes, draw_classes
 from sklearn_aae.priors.draws import draw
 
-__all__ = ["Categorical", "Joint"]
-
 
 class Categorical(Prior):
     """One-hot vectors, the prior of category heads.

@@ -7,8 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["draw", "has_classes"]
-
 
 def has_classes(prior: Any) -> bool:
     """Whether a prior can draw codes of a given class (`fit` then uses `y`).

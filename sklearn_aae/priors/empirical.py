@@ -13,8 +13,6 @@ from torch import Tensor
 
 from sklearn_aae.priors.base import Prior
 
-__all__ = ["Empirical"]
-
 
 class Empirical(Prior):
     """Distribution of given codes, or of a fitted object that can sample.

@@ -9,8 +9,6 @@ from torch import Tensor
 
 from sklearn_aae.priors.base import Prior, check_n_classes, check_positive, draw_classes
 
-__all__ = ["MixtureOfGaussians"]
-
 
 class MixtureOfGaussians(Prior):
     """Ring of equally likely ellipses, the "petals" of Makhzani et al. (2015), section 2.3.

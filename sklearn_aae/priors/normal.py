@@ -10,8 +10,6 @@ from torch import Tensor
 
 from sklearn_aae.priors.base import Prior, check_positive, straight_path
 
-__all__ = ["Normal"]
-
 
 class Normal(Prior):
     """Isotropic normal distribution N(0, scale² I).

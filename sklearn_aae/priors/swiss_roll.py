@@ -9,8 +9,6 @@ from torch import Tensor
 
 from sklearn_aae.priors.base import Prior, check_n_classes, check_positive, draw_classes
 
-__all__ = ["SwissRoll"]
-
 
 class SwissRoll(Prior):
     """Spiral in the plane, Makhzani et al. (2015), figure 4.

@@ -10,8 +10,6 @@ from torch import Tensor
 
 from sklearn_aae.priors.base import Prior
 
-__all__ = ["Uniform"]
-
 
 class Uniform(Prior):
     """Uniform distribution on the box [low, high] in every dimension.

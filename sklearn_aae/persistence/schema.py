@@ -1,0 +1,293 @@
+"""What a model in a file has to be: one table of attributes, and one pass over it.
+
+Sizes have names: "n" for columns, "k" for the width of the code, "c" for classes. Any other name
+stands for a number that the first array of this size tells, within one value.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from sklearn_aae._estimators.autoencoder import AdversarialAutoencoder
+from sklearn_aae._estimators.classifier import AdversarialAutoencoderClassifier
+from sklearn_aae._estimators.clusterer import AdversarialAutoencoderClusterer
+from sklearn_aae._estimators.conditional import ConditionalAdversarialAutoencoder
+from sklearn_aae._files.archive import require
+from sklearn_aae._learned.codes import CodeDensity
+from sklearn_aae._learned.density import Density
+from sklearn_aae._rows.columns import Columns
+from sklearn_aae._rows.likelihoods import Likelihood
+from sklearn_aae.modules import (
+    Autoencoder,
+    CategoricalAutoencoder,
+    ConditionalAutoencoder,
+    EmbeddingAutoencoder,
+)
+from sklearn_aae.priors import Joint, Prior, bind_prior, has_classes
+
+# A density over more components than this is a way to ask for memory, not a prior.
+_MAX_CLASSES = 2**16
+
+# From a value and the sizes known so far to whether it is as it has to be.
+Rule = Callable[[Any, dict[str, int]], Any]
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a real number, and no bool."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
+
+
+def _number(low: float = -math.inf, high: float = math.inf, *, kind: type = object) -> Rule:
+    def rule(value: Any, _: dict[str, int]) -> bool:
+        ok = is_number(value) and isinstance(value, kind)
+        # A score of a row that no float holds may be infinite; NaN is no number.
+        return ok and bool(low <= value <= high)
+
+    return rule
+
+
+def _integer(low: int, high: str | None = None) -> Rule:
+    def rule(value: Any, sizes: dict[str, int]) -> bool:
+        return type(value) is int and low <= value <= (math.inf if high is None else sizes[high])
+
+    return rule
+
+
+def _array(
+    dtype: str, *shape: str, low: float = -math.inf, total: float | None = None, finite: bool = True
+) -> Rule:
+    """An array of a dtype ("f8") or kind ("i") and shape, with values from `low` up."""
+
+    def rule(value: Any, sizes: dict[str, int]) -> bool:
+        if isinstance(value, Tensor):
+            value = value.numpy()
+        ok = isinstance(value, np.ndarray) and value.ndim == len(shape)
+        if not ok or dtype not in (value.dtype.kind, value.dtype.str[1:]):
+            return False
+        fits = all(
+            n == sizes.setdefault(name, n) for n, name in zip(value.shape, shape, strict=True)
+        )
+        if not fits or value.size == 0 or np.isnan(value).any() or value.min() < low:
+            return False
+        return (not finite or bool(np.isfinite(value).all())) and (
+            total is None or math.isclose(value.sum(), total)
+        )
+
+    return rule
+
+
+def _record(cls: type, **fields: Rule) -> Rule:
+    """An object of exactly this class, each of whose fields follows its rule."""
+
+    def rule(value: Any, sizes: dict[str, int]) -> bool:
+        own = dict(sizes)
+        return type(value) is cls and all(
+            check(getattr(value, name), own) for name, check in fields.items()
+        )
+
+    return rule
+
+
+def _optional(rule: Rule) -> Rule:
+    return lambda value, sizes: value is None or rule(value, sizes)
+
+
+def _mapping_of(rule: Rule, *keys: str) -> Rule:
+    def check(value: Any, sizes: dict[str, int]) -> bool:
+        return (
+            isinstance(value, dict)
+            and (not keys or value.keys() == set(keys))
+            and all(isinstance(name, str) and rule(v, sizes) for name, v in value.items())
+        )
+
+    return check
+
+
+def _list_of_numbers(value: Any, _: dict[str, int]) -> bool:
+    return isinstance(value, list) and all(map(is_number, value))
+
+
+def _likelihood(value: Any, sizes: dict[str, int]) -> bool:
+    column = _array("f8", "n")
+    return (
+        isinstance(value, Likelihood)
+        and all(isinstance(v, Tensor) for v in (value.center, value.scale, value.baseline))
+        and all(column(v, sizes) for v in (value.center, value.baseline))
+        and _array("f8", "n", low=np.nextafter(0, 1))(value.scale, sizes)
+        and isinstance(value.knee, float)
+        and value.knee > 0
+    )
+
+
+def _floating(value: Any, _: dict[str, int]) -> bool:
+    return isinstance(value, np.dtype) and value in (np.float32, np.float64)
+
+
+def _names(value: Any, sizes: dict[str, int]) -> bool:
+    ok = isinstance(value, np.ndarray) and value.dtype == object and value.shape == (sizes["n"],)
+    return ok and all(isinstance(v, str) for v in value)
+
+
+def _sorted_scores(value: Any, sizes: dict[str, int]) -> bool:
+    return _array("f8", "h", finite=False)(value, sizes) and (np.sort(value) == value).all()
+
+
+def _residual_scale(value: Any, sizes: dict[str, int]) -> bool:
+    return isinstance(value, float) and math.isclose(value, math.sqrt(sizes["n"] / sizes["k"]))
+
+
+def _classes(value: Any, sizes: dict[str, int]) -> bool:
+    ok = isinstance(value, np.ndarray) and value.shape == (sizes["c"],) and len(value) >= 2
+    plain = ok and (
+        value.dtype.kind in "biufU"
+        or all(isinstance(v, str | numbers.Real | np.bool_) for v in value)
+    )
+    return plain and bool((value[:-1] < value[1:]).all())
+
+
+_COMMON: dict[str, Rule] = {
+    "_columns": _record(Columns, likelihood=_likelihood, dtype=_floating),
+    "n_iter_": _integer(0),
+    "history_": _mapping_of(_list_of_numbers),
+    "prior_match_": _mapping_of(_number(), "distance", "null", "null_quantile"),
+}
+_SCORES: dict[str, Rule] = {
+    "offset_": _number(),
+    "_density": _record(
+        Density,
+        references=_array("f8", "m", "2n"),
+        residual_scale=_residual_scale,
+        n_neighbors=_integer(1, "m"),
+        epsilon=_number(np.nextafter(0, 1), np.finfo(float).max, kind=float),
+    ),
+    "_code_density": _record(
+        CodeDensity,
+        codes=_array("f8", "m", "k"),
+        weights=_array("f8", "m", low=0, total=1),
+        mean=_array("f8", "k"),
+        stretch=_array("f8", "k", low=0),
+    ),
+    "_held_out_scores": _optional(_sorted_scores),
+}
+_LABELS: dict[str, Rule] = {
+    "classes_": _classes,
+    "class_prior_": _array("f8", "c", low=0, total=1),
+}
+_CLUSTERS: dict[str, Rule] = {
+    "cluster_centers_": _array("f4", "c", "k", finite=False),
+    "labels_": _array("i", "rows", low=0),
+    "cluster_sizes_": _array("i", "c", low=0),
+}
+
+
+# What is wrong where a rule is broken, for those that can say more than "is impossible".
+_PROBLEMS = {
+    "classes_": "are no {c} sorted classes, two at least",
+    "class_prior_": "are no {c} shares with sum 1",
+    "cluster_centers_": "are not the heads of the clusters",
+    "labels_": "are no clusters from 0 to {last}",
+    "cluster_sizes_": "are not those of labels_",
+}
+
+
+class Comparison(NamedTuple):
+    """What a critic has to compare: part of the codes, with labels of one of some widths."""
+
+    name: str
+    columns: tuple[int, int]
+    n_labels: tuple[int, ...] = (0,)
+
+
+class Model(NamedTuple):
+    """How the networks of a class are joined, its attributes, and what its critics compare."""
+
+    structure: type[Autoencoder]
+    attributes: Mapping[str, Rule]
+    comparisons: Callable[[int, int, Any], list[Comparison]]
+
+
+def _of_codes(k: int, n: int, prior: Any) -> list[Comparison]:
+    widths = (0, prior.n_classes + 1) if has_classes(prior) else (0,)
+    return [Comparison("prior", (0, k), widths)]
+
+
+MODELS: dict[type, Model] = {
+    AdversarialAutoencoder: Model(Autoencoder, _SCORES, _of_codes),
+    AdversarialAutoencoderClassifier: Model(
+        CategoricalAutoencoder,
+        _LABELS,
+        lambda k, n, _: [Comparison("prior", (0, k + n)), Comparison("categories", (k, k + n))],
+    ),
+    AdversarialAutoencoderClusterer: Model(
+        EmbeddingAutoencoder,
+        _CLUSTERS,
+        lambda k, n, _: [Comparison("prior", (0, k)), Comparison("categories", (k, k + n))],
+    ),
+    ConditionalAdversarialAutoencoder: Model(
+        ConditionalAutoencoder, _LABELS, lambda k, n, _: [Comparison("prior", (0, k), (n,))]
+    ),
+}
+
+
+def check_attributes(estimator: Any, autoencoder: Any) -> list[Comparison]:
+    """Refuse attributes that no fit leaves, or that do not fit the networks.
+
+    Returns what the critics have to compare.
+    """
+    model, state = MODELS[type(estimator)], vars(estimator)
+    missing = {"n_features_in_", "n_components_", "prior_", *_COMMON, *model.attributes} - set(
+        state
+    )
+    require(not missing, "attributes", f"are missing: {sorted(missing)}")
+    right = type(autoencoder) is model.structure
+    require(right, "net_.module", f"is no {model.structure.__name__}")
+    n, k, c = state["n_features_in_"], state["n_components_"], autoencoder.n_classes
+    fits = type(n) is int and n > 0 and autoencoder.lower.shape == (n,)
+    require(fits, "n_features_in_", "is not the number of columns")
+    require(type(k) is int and k == autoencoder.n_components, "n_components_", "is not the width")
+    require(c > 0 or model.attributes is _SCORES, "net_.module", "has no classes")
+    require(c == 0 or model.attributes is not _SCORES, "net_.module", "has classes")
+    check_prior(state["prior_"], k)
+    rules = {**_COMMON, **model.attributes}
+    if "feature_names_in_" in state:
+        rules["feature_names_in_"] = _names
+    for name, rule in rules.items():
+        # Sizes of one value are not those of another: a copy for each.
+        sizes = {"n": n, "2n": 2 * n, "k": k, "c": c}
+        problem = _PROBLEMS.get(name, "is impossible").format(c=c, last=c - 1)
+        require(rule(state[name], sizes), name, problem)
+    if model.attributes is _CLUSTERS:
+        _check_clusters(estimator, autoencoder)
+    return model.comparisons(k, c, state["prior_"])
+
+
+def _check_clusters(estimator: Any, autoencoder: Any) -> None:
+    """Refuse clusters that are not those of the networks, or counted otherwise."""
+    labels, n = estimator.labels_, autoencoder.n_classes
+    heads = autoencoder.heads.detach().cpu().numpy()
+    same = np.array_equal(estimator.cluster_centers_, heads)
+    require(same, "cluster_centers_", _PROBLEMS["cluster_centers_"])
+    require(labels.max() < n, "labels_", _PROBLEMS["labels_"].format(last=n - 1))
+    same = np.array_equal(estimator.cluster_sizes_, np.bincount(labels, minlength=n))
+    require(same, "cluster_sizes_", _PROBLEMS["cluster_sizes_"])
+
+
+def check_prior(prior: Any, n_components: int) -> None:
+    """Refuse what is no prior of a width, or one that is a way to ask for memory."""
+    ok = isinstance(prior, Prior) and prior.n_components == n_components
+    require(ok, "prior_", "is no prior of this width")
+    n_classes = getattr(prior, "n_classes", 1)
+    if isinstance(prior, Joint):
+        for part in (prior.first, prior.second):
+            # A part of a part is nothing that an estimator makes.
+            require(not isinstance(part, Joint), "prior_", "is a joint of joints")
+            check_prior(part, getattr(part, "n_components", 0))
+    few = isinstance(n_classes, numbers.Integral) and n_classes <= _MAX_CLASSES
+    require(few, "prior_", f"has more than {_MAX_CLASSES} classes")
+    bind_prior(prior, n_components)  # raises where a draw is not of this width
