@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import sklearn_aae
+from sklearn_aae._learned import flow
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = [
@@ -16,11 +17,27 @@ PAGES = [
 ]
 
 
+def run(page):
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+    exec(compile(code, str(page), "exec"), {})
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_code_of_the_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # some of it writes files
-    code = "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
-    exec(compile(code, str(page), "exec"), {})
+    monkeypatch.setattr(flow, "_N_STEPS", 20)  # that it runs does not depend on their number
+    run(page)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if "normalizing_flow=True" in p.read_text()], ids=lambda p: p.stem
+)
+def test_the_code_of_the_page_runs_with_flows_as_long_as_those_of_users(
+    page, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    run(page)
 
 
 def test_every_public_name_is_in_the_reference():
