@@ -45,7 +45,7 @@ def test_bf16_rounds_forward_passes_and_nothing_else():
     assert layer.weight.dtype == torch.float32
 
 
-@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("dtype", ["f4", pytest.param("f8", marks=pytest.mark.thorough)])
 def test_bf16_trains_nearly_the_same_model(X, dtype):
     X = X.astype(dtype)
     options = OPTIONS | {"max_iter": 60}

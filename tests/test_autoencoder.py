@@ -30,27 +30,19 @@ from sklearn_aae.priors import Normal, Uniform
 METHODS = ["transform", "reconstruct", "score_samples", "decision_function", "predict"]
 
 
-@pytest.fixture(scope="module")
-def X():  # noqa: N802  # the matrix
-    return make_blobs(200, n_features=6, centers=3, random_state=0)[0]
+@pytest.fixture(name="X")
+def rows(blobs):
+    return blobs
 
 
-@pytest.fixture(scope="module")
-def fitted(X):
-    return AdversarialAutoencoder(max_iter=10, random_state=0).fit(X)
+@pytest.fixture
+def fitted(fitted_on_blobs):
+    return fitted_on_blobs
 
 
-@pytest.fixture(scope="module")
-def digits():
-    data = load_digits().data
-    order = np.random.RandomState(0).permutation(len(data))
-    return data[order[:1300]], data[order[1300:]]
-
-
-@pytest.fixture(scope="module")
-def trained(digits):
-    """Default model on digits: the one slow fit of this file."""
-    return AdversarialAutoencoder(random_state=0).fit(digits[0])
+@pytest.fixture
+def trained(fitted_on_digits):
+    return fitted_on_digits
 
 
 def outputs(model, X):
@@ -252,9 +244,10 @@ def test_state_of_another_version_warns(fitted, monkeypatch):
         pickle.loads(state)
 
 
-def test_fitted_grid_search_can_be_copied(X):
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.thorough)])
+def test_fitted_grid_search_can_be_copied(X, n_jobs):
     search = GridSearchCV(
-        AdversarialAutoencoder(random_state=0), {"max_iter": [1, 2]}, cv=2, n_jobs=2
+        AdversarialAutoencoder(random_state=0), {"max_iter": [1, 2]}, cv=2, n_jobs=n_jobs
     ).fit(X)
     for other in (copy.deepcopy(search), pickle.loads(pickle.dumps(search))):
         assert_array_equal(other.predict(X), search.predict(X))
@@ -452,7 +445,17 @@ def test_every_posterior_learns_and_encodes_deterministically(X, posterior):
     assert model.transform(X).shape == (len(X), 2)
 
 
-@pytest.mark.parametrize("loss", sorted(ADVERSARIAL_LOSSES))
+# The default, and the only one without a threshold.
+FIRST_LOSSES = {"non_saturating", "wasserstein"}
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        pytest.param(loss, marks=() if loss in FIRST_LOSSES else pytest.mark.thorough)
+        for loss in sorted(ADVERSARIAL_LOSSES)
+    ],
+)
 def test_every_adversarial_loss_pulls_codes_to_the_prior(X, loss):
     model = AdversarialAutoencoder(
         n_components=2, adversarial_loss=loss, adversarial_weight=1, max_iter=200, random_state=0
@@ -462,7 +465,7 @@ def test_every_adversarial_loss_pulls_codes_to_the_prior(X, loss):
     assert_allclose(codes.mean(axis=0), 0, atol=0.35)
 
 
-@pytest.mark.parametrize("n_features", [4, 400])
+@pytest.mark.parametrize("n_features", [pytest.param(4, marks=pytest.mark.thorough), 400])
 def test_the_effect_of_adversarial_weight_does_not_depend_on_the_number_of_columns(n_features):
     # Two informative directions, repeated over all columns: the same data in other widths.
     rng = np.random.default_rng(0)
@@ -663,6 +666,7 @@ def test_labels_place_rows_on_their_components():
     assert share_on_own_component(model, X[200:], y[200:]) > 0.9
 
 
+@pytest.mark.thorough
 def test_a_thousand_labels_place_held_out_digits_on_the_components_of_their_classes():
     X, y = load_digits(return_X_y=True)
     order = np.random.RandomState(0).permutation(len(X))

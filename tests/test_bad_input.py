@@ -1,5 +1,6 @@
 """Bad input gets an error that names what is wrong, and leaves the estimator as it was."""
 
+import copy
 import re
 
 import numpy as np
@@ -109,9 +110,14 @@ def assert_message(error, parts):
     assert not missing, f"{missing} not in: {error.value}"
 
 
-@pytest.fixture
-def fitted():
+@pytest.fixture(scope="module")
+def fitted_once():
     return AdversarialAutoencoder(n_components=2, max_iter=1, random_state=0).fit(X)
+
+
+@pytest.fixture
+def fitted(fitted_once):
+    return copy.deepcopy(fitted_once)
 
 
 @pytest.mark.parametrize(("parameters", "parts"), BAD_PARAMETERS)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
-from sklearn.datasets import make_blobs
+from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from sklearn_aae import AdversarialAutoencoder
@@ -19,14 +19,14 @@ from sklearn_aae import AdversarialAutoencoder
 N_THREADS = 8
 
 
-@pytest.fixture(scope="module")
-def X():  # noqa: N802  # the matrix
-    return make_blobs(400, n_features=6, centers=3, random_state=0)[0]
+@pytest.fixture(name="X")
+def rows(blobs):
+    return blobs
 
 
-@pytest.fixture(scope="module")
-def fitted(X):
-    return AdversarialAutoencoder(max_iter=10, random_state=0).fit(X)
+@pytest.fixture
+def fitted(fitted_on_blobs):
+    return fitted_on_blobs
 
 
 def at_once(functions):
@@ -96,6 +96,18 @@ def test_a_model_may_be_used_while_another_is_fitted(X, fitted):
         assert_array_equal(result, expected)
 
 
+def search_scores(X, backend):
+    model = AdversarialAutoencoder(max_iter=3, random_state=0)
+    with joblib.parallel_backend(backend, n_jobs=2):
+        search = GridSearchCV(model, {"n_components": [1, 2, 3]}, cv=2).fit(X[:120])
+    return search.cv_results_["mean_test_score"].tolist()
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_a_grid_search_gives_the_same_scores_in_processes_and_threads(X, backend):
+    assert search_scores(X, backend) == search_scores(X, "sequential")
+
+
 SEARCH = """
 import sys
 import joblib
@@ -126,6 +138,8 @@ def scores_under(backend):
     return done.stdout
 
 
+# In a process of its own: "multiprocessing" forks it.
+@pytest.mark.thorough
 @pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
 def test_a_grid_search_gives_the_same_scores_under_every_backend(backend, sequential_scores):
     assert scores_under(backend) == sequential_scores

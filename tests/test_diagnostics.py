@@ -1,5 +1,6 @@
 """Warnings after a training that ended badly, and none after one that did not."""
 
+import re
 import warnings
 
 import numpy as np
@@ -181,11 +182,19 @@ def test_what_is_no_problem(changes):
 # Fits.
 
 
-def test_a_training_that_is_too_fast_collapses_the_code():
-    X = load_wine().data
+@pytest.fixture(scope="module")
+def warnings_of_a_collapse():
     model = AdversarialAutoencoder(adversarial_weight=100, lr=0.1, max_iter=80, random_state=0)
-    with pytest.warns(ConvergenceWarning, match=r"code collapsed.*Lower lr \(now 0\.1\)"):
-        model.fit(X)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(load_wine().data)
+    return caught
+
+
+def test_a_training_that_is_too_fast_collapses_the_code(warnings_of_a_collapse):
+    (warning,) = warnings_of_a_collapse
+    assert warning.category is ConvergenceWarning
+    assert re.search(r"code collapsed.*Lower lr \(now 0\.1\)", str(warning.message))
 
 
 def test_a_game_of_too_little_weight_is_won_by_the_discriminator():
@@ -206,12 +215,8 @@ def test_a_code_that_is_wider_than_the_data_has_dead_dimensions(normalizing_flow
         model.fit(X)
 
 
-def test_the_warning_points_at_the_caller():
-    model = AdversarialAutoencoder(adversarial_weight=100, lr=0.1, max_iter=80, random_state=0)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        model.fit(load_wine().data)
-    assert {w.filename for w in caught} == {__file__}
+def test_the_warning_points_at_the_caller(warnings_of_a_collapse):
+    assert {w.filename for w in warnings_of_a_collapse} == {__file__}
 
 
 def constant_columns(n):
@@ -233,7 +238,14 @@ ORDINARY = {
 }
 
 
-@pytest.mark.parametrize("name", ORDINARY)
+# Of ordinary numbers, of constant ones, and of few rows.
+FIRST = {"iris", "constant_columns", "constant", "twenty_rows"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in FIRST else pytest.mark.thorough) for name in ORDINARY],
+)
 def test_ordinary_data_give_no_warning(name):
     # Warnings are errors in these tests.
     AdversarialAutoencoder(random_state=0).fit(ORDINARY[name])

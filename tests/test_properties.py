@@ -9,8 +9,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_aae import AdversarialAutoencoder
 
 # The same cases in every run: what a run finds, the next one finds too. `make fuzz` looks further.
-same_cases = hypothesis.settings(
-    max_examples=12,
+some_cases = hypothesis.settings(
+    max_examples=4,
     derandomize=True,
     database=None,
     deadline=None,
@@ -18,12 +18,21 @@ same_cases = hypothesis.settings(
     phases=[hypothesis.Phase.generate],
     suppress_health_check=list(hypothesis.HealthCheck),
 )
+more_cases = hypothesis.settings(some_cases, max_examples=12)
+numbers = pytest.mark.parametrize(
+    "cases",
+    [
+        pytest.param(some_cases, id="some"),
+        pytest.param(more_cases, id="more", marks=pytest.mark.thorough),
+    ],
+)
 estimators = pytest.mark.parametrize("estimator", fuzz.ESTIMATORS, ids=lambda cls: cls.__name__)
 
 
+@numbers
 @estimators
-def test_ordinary_parameters_fit_any_finite_table_and_keep_the_promises(estimator):
-    @same_cases
+def test_ordinary_parameters_fit_any_finite_table_and_keep_the_promises(estimator, cases):
+    @cases
     @hypothesis.given(fuzz.ordinary_cases(estimator))
     def check(case):
         case.run()
@@ -31,9 +40,10 @@ def test_ordinary_parameters_fit_any_finite_table_and_keep_the_promises(estimato
     check()
 
 
+@numbers
 @estimators
-def test_odd_parameters_labels_and_weights_fit_or_are_named_in_an_error(estimator):
-    @same_cases
+def test_odd_parameters_labels_and_weights_fit_or_are_named_in_an_error(estimator, cases):
+    @cases
     @hypothesis.given(fuzz.odd_cases(estimator))
     def check(case):
         case.run()

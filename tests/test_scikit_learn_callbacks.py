@@ -40,9 +40,10 @@ def on(model):
             ["Pipeline - fit", "AdversarialAutoencoder - fit", "100%"],
         ),
         (on(GridSearchCV(estimator(), {"lr": [1e-3, 2e-3]}, cv=2)), ["GridSearchCV - fit"]),
-        (
+        pytest.param(
             on(GridSearchCV(estimator(), {"lr": [1e-3, 2e-3]}, cv=2, n_jobs=2)),
             ["GridSearchCV - fit", "AdversarialAutoencoder - fit"],
+            marks=pytest.mark.thorough,
         ),
     ],
     ids=["alone", "pipeline", "search", "parallel_search"],

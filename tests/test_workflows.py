@@ -69,7 +69,7 @@ def test_halving_search_over_epochs(digits):
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.thorough)])
 def test_grid_search_is_the_same_on_several_workers(digits, n_jobs):
     search = GridSearchCV(
         AdversarialAutoencoder(max_iter=2, random_state=0),

@@ -1,0 +1,50 @@
+"""Rows and models that several files share, fitted once in each process.
+
+No test changes them, which is checked in the end: rows are read-only, and `copy.deepcopy` gives a
+model to train on or to set parameters of.
+"""
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits, make_blobs
+
+from sklearn_aae import AdversarialAutoencoder
+
+
+def read_only(rows):
+    rows.flags.writeable = False
+    return rows
+
+
+def as_it_was(model):
+    """The model, for a fixture; when all tests are done it has to be what it was."""
+    before = joblib.hash(vars(model))
+    yield model
+    assert joblib.hash(vars(model)) == before, "a test changed a model that others share"
+
+
+@pytest.fixture(scope="session")
+def blobs():
+    """200 rows of three groups, with six columns."""
+    return read_only(make_blobs(200, n_features=6, centers=3, random_state=0)[0])
+
+
+@pytest.fixture(scope="session")
+def fitted_on_blobs(blobs):
+    """Ten epochs: for what does not depend on how well a model is trained."""
+    yield from as_it_was(AdversarialAutoencoder(max_iter=10, random_state=0).fit(blobs))
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """Images of digits: 1,300 to train with and 497 that are held out."""
+    data = load_digits().data
+    order = np.random.RandomState(0).permutation(len(data))
+    return read_only(data[order[:1300]]), read_only(data[order[1300:]])
+
+
+@pytest.fixture(scope="session")
+def fitted_on_digits(digits):
+    """With every default: for how good a model is."""
+    yield from as_it_was(AdversarialAutoencoder(random_state=0).fit(digits[0]))
