@@ -23,9 +23,9 @@ from sklearn_aae import (
     AdversarialAutoencoderClusterer,
     ConditionalAdversarialAutoencoder,
     load,
-    persistence,
     save,
 )
+from sklearn_aae.persistence.schema import MODELS
 from sklearn_aae.priors import Prior
 
 NETWORKS = ("encoder", "decoder", "discriminator")
@@ -218,7 +218,7 @@ def check_batches(model, X, said):
 def check_copies(model, said, X):
     """Pickles and saved files give the same bits; whether the model could be saved."""
     check_same_bits(said, answers(pickle.loads(pickle.dumps(model)), X), "after pickling")
-    if type(model) not in persistence._CHECKS:
+    if type(model) not in MODELS:
         return False
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "model.safetensors"

@@ -111,7 +111,7 @@ def test_whitened_rows_have_no_mean_and_no_covariance_also_where_a_column_never_
 
 
 def test_fitted_flow_fills_the_gap_between_two_clusters(monkeypatch):
-    monkeypatch.setattr(_flow, "_N_STEPS", 150)
+    monkeypatch.setattr(_flow, "_N_STEPS", 300)
     sign = torch.where(torch.arange(4000) % 2 == 0, 1.0, -1.0)[:, None]
     e = 3 * sign + 0.3 * torch.randn(4000, 2, generator=generator())
     flow = SplineFlow(2, generator=generator())
