@@ -361,9 +361,9 @@ def test_the_history_does_not_grow_with_the_number_of_steps(X):
 
 def test_tied_weights_stay_tied_and_structure_holds_no_numbers():
     layer = nn.Linear(3, 3)
-    structure, arrays = freeze(nn.Sequential(layer, nn.BatchNorm1d(3), layer))
-    assert len(arrays) == 2 + 2 + 3
-    thawed = thaw(structure, arrays)
+    frozen = freeze(nn.Sequential(layer, nn.BatchNorm1d(3), layer))
+    assert len(frozen.arrays) == 2 + 2 + 3
+    thawed = thaw(frozen)
     assert thawed[0].weight is thawed[2].weight
     assert torch.equal(thawed[0].weight, layer.weight)
     assert thawed[1].num_batches_tracked.dtype == torch.int64

@@ -1020,7 +1020,7 @@ def test_moments_of_another_shape_are_refused(fitted, path):
     def swap(document):
         state = dict(document["net"]["optimizer_state"]["items"])["state"]["items"]
         weight, bias = (dict(entries["items"])["exp_avg"] for _, entries in state[:2])
-        weight["value"], bias["value"] = bias["value"], weight["value"]
+        weight["name"], bias["name"] = bias["name"], weight["name"]
 
     changed(path, swap)
     with pytest.raises(InvalidModelFileError, match="optimizer_state does not fit the weights"):

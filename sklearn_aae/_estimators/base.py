@@ -22,6 +22,7 @@ from sklearn_aae._rows.columns import Columns
 from sklearn_aae._rows.inference import Inference
 from sklearn_aae._training.critics import Critic
 from sklearn_aae._training.net import AdversarialNet
+from sklearn_aae._training.pickling import Frozen, freeze, thaw
 from sklearn_aae._training.plan import Data, Parts, Plan
 from sklearn_aae.priors import PRIORS, draw
 
@@ -229,6 +230,9 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__().copy()
+        for name, value in state.items():
+            if isinstance(value, nn.Module):  # a network of the user
+                state[name] = freeze(value)
         if "net_" in state:
             state["_sklearn_aae_version"] = _VERSION
         return state
@@ -244,7 +248,8 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
                 ),
                 stacklevel=2,
             )
-        super().__setstate__(state)
+        thawed = {name: thaw(v) for name, v in state.items() if isinstance(v, Frozen)}
+        super().__setstate__(state | thawed)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

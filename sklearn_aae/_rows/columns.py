@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +30,13 @@ class Columns:
 
     likelihood: Likelihood
     dtype: np.dtype
+
+    # Formats for models keep types off that they do not know: a dtype goes by its name.
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"dtype": self.dtype.name}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, dtype=np.dtype(state["dtype"]))
 
     @property
     def center(self) -> np.ndarray:

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sklearn_aae._rows.arrays import to_arrays, to_tensors
 from sklearn_aae._rows.scaling import unsquashed
 
 
@@ -46,10 +47,12 @@ class Likelihood:
         center, scale, baseline = (t.to(device=device, dtype=dtype) for t in fields)
         return type(self)(center, scale, baseline, self.knee)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Pickled as arrays: a model trained on a GPU loads on a CPU.
-        arrays = (t.cpu().numpy() for t in (self.center, self.scale, self.baseline))
-        return _from_arrays, (type(self), self.knee, *arrays)
+    def __getstate__(self) -> dict[str, Any]:
+        # As arrays: a model trained on a GPU loads on a CPU.
+        return to_arrays(vars(self))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(to_tensors(state))
 
     @staticmethod
     def check_domain(minimum: float, maximum: float) -> str | None:
@@ -179,10 +182,6 @@ def make_likelihood(
     knee: float = math.inf,
 ) -> Likelihood:
     """Likelihood by name, in float64 on the CPU."""
-    arrays = (np.asarray(a, dtype=np.float64) for a in (center, scale, baseline))
-    return _from_arrays(LIKELIHOODS[name], knee, *arrays)
-
-
-def _from_arrays(cls: type[Likelihood], knee: float, *arrays: np.ndarray) -> Likelihood:
-    center, scale, baseline = (torch.tensor(np.array(a)) for a in arrays)
-    return cls(center, scale, baseline, knee)
+    arrays = (np.array(a, dtype=np.float64) for a in (center, scale, baseline))
+    of_center, of_scale, of_baseline = map(torch.tensor, arrays)
+    return LIKELIHOODS[name](of_center, of_scale, of_baseline, knee)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PassthroughScoring
@@ -19,8 +20,21 @@ from torch import Tensor, nn
 from sklearn_aae._rows.batches import BatchIterator, Rows
 from sklearn_aae._training.acceleration import autocast, compiled
 from sklearn_aae._training.critics import weighted_mean
-from sklearn_aae._training.pickling import freeze, restored_generator, thaw, to_arrays, to_tensors
+from sklearn_aae._training.pickling import (
+    freeze,
+    optimizer_state,
+    restore_optimizer,
+    restored_generator,
+    thaw,
+)
 from sklearn_aae._training.terms import Batch
+
+# What a net is described by, of its attributes.
+PLAIN = (
+    *("null_deviance", "noise", "lr", "discriminator_lr", "optimizer", "optimizer_options"),
+    *("seed", "batch_size"),
+)
+OPTIMIZERS = ("optimizer", "discriminator_optimizer")
 
 # The norm of the gradient is taken in the first of so many steps: in each, it was 3 % of a step of
 # small networks, by the number of tensors, and of large ones, by their size.
@@ -332,29 +346,30 @@ class AdversarialNet(NeuralNet):
         per_row = self.criterion_.deviance(output, x).mean(dim=1)
         return weighted_mean(per_row, weight) / self.null_deviance
 
-    # State: arrays, so that a model travels between devices and no file holds live modules.
+    # State: arrays and plain values, so that a model travels between devices and no file holds live
+    # modules. What follows from the rest, or belongs to one fit, is left out.
+
+    def plain_state(self) -> dict[str, Any]:
+        """What makes a net, less networks, game and likelihood."""
+        return {
+            **{name: getattr(self, name) for name in PLAIN},
+            "device": str(self.device),
+            "interrupted": self.interrupted_,
+            "history": [{k: v for k, v in row.items() if k != "batches"} for row in self.history_],
+            "generator": self.generator_.get_state().numpy(),
+            "order_generator": self.order_generator_.get_state().numpy(),
+            **{f"{name}_state": optimizer_state(getattr(self, f"{name}_")) for name in OPTIMIZERS},
+        }
 
     def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        for name in ("module_", "discriminators_", "criterion_", "callbacks_", "callbacks"):
-            state.pop(name, None)
-        for name in ("module", "discriminators"):
-            state[name] = freeze(state[name])
-        for name in ("optimizer_", "discriminator_optimizer_"):
-            state[name] = to_arrays(state[name].state_dict())
-        for name in ("generator_", "order_generator_"):
-            state[name] = state[name].get_state().numpy()
-        state.pop("iterator_train__shuffle")
-        state["criterion"] = self.criterion.to("cpu", torch.float32)
-        state["history_"] = History({**row, "batches": []} for row in self.history_)
-        state["device"] = str(self.device)
-        return state
+        return self.plain_state() | {
+            "module": freeze(self.module_),
+            "discriminators": freeze(self.discriminators_),
+            "criterion": self.criterion_.to("cpu", torch.float32),
+            "game": self.game,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        frozen = {
-            name: state.pop(name)
-            for name in ("generator_", "order_generator_", "optimizer_", "discriminator_optimizer_")
-        }
         device = torch.device(state["device"])
         if device.type == "cuda" and not torch.cuda.is_available():
             warnings.warn(
@@ -364,25 +379,47 @@ class AdversarialNet(NeuralNet):
                 stacklevel=2,
             )
             device = torch.device("cpu")
-        state["device"] = str(device)
-        for name in ("module", "discriminators"):
-            state[name] = thaw(*state[name]).to(device)
-        state["criterion"] = state["criterion"].to(device, torch.float32)
-        self.__dict__.update(state)
-        self.__dict__.update(
-            module_=self.module,
-            discriminators_=self.discriminators,
-            criterion_=self.criterion,
-            callbacks=None,
-            callbacks_=[],
-            order_generator_=restored_generator("cpu", frozen["order_generator_"]),
-            generator_=restored_generator(device, frozen["generator_"]),
+        self.restore(
+            state,
+            thaw(state["module"]),
+            thaw(state["discriminators"]),
+            state["criterion"],
+            state["game"],
+            device,
         )
-        self.iterator_train__shuffle = self.order_generator_
-        with self._current_init_context("optimizer"):
-            self.initialize_optimizer()
-        for name in ("optimizer_", "discriminator_optimizer_"):
-            getattr(self, name).load_state_dict(to_tensors(frozen[name]))
+        self.restore_optimizers(state)
+
+    def restore(
+        self,
+        state: dict[str, Any],
+        module: nn.Module,
+        discriminators: Any,
+        criterion: Any,
+        game: Any,
+        device: torch.device,
+    ) -> None:
+        """Become the net of a plain state, less the memory of its optimisers, on a device."""
+        AdversarialNet.__init__(
+            self,
+            module.to(device),
+            criterion.to(device, torch.float32),
+            game=game,
+            discriminators=discriminators.to(device),
+            device=str(device),
+            verbose=0,
+            **{name: state[name] for name in PLAIN},
+        )
+        self.initialize()
+        self.interrupted_ = state["interrupted"]
+        self.history_ = History({**row, "batches": []} for row in state["history"])
+        self.order_generator_.set_state(torch.tensor(np.array(state["order_generator"])))
+        self.generator_ = restored_generator(device, state["generator"])
+        self._set_training(False)
+
+    def restore_optimizers(self, state: dict[str, Any]) -> None:
+        """Let the optimisers of a restored net go on as a plain state says."""
+        for name in OPTIMIZERS:
+            restore_optimizer(getattr(self, f"{name}_"), state[f"{name}_state"])
 
 
 def clear_gradients(optimizer: torch.optim.Optimizer) -> None:

@@ -1,4 +1,4 @@
-"""State as arrays: what lives on a device becomes NumPy arrays and plain values, and back.
+"""Networks, optimisers and generators as arrays and plain values, and back.
 
 A model trained on a GPU then loads on a CPU, and no file holds live modules.
 """
@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sklearn_aae._rows.arrays import to_arrays, to_tensors
+
 
 class _Slot(NamedTuple):
     """Where a tensor was in a module's structure: its place in the list of arrays."""
@@ -21,8 +23,15 @@ class _Slot(NamedTuple):
     requires_grad: bool
 
 
-def freeze(module: nn.Module) -> tuple[nn.Module, list[np.ndarray]]:
-    """A module as its structure, with slots for tensors, and the list of its arrays.
+class Frozen(NamedTuple):
+    """A module as its structure, with slots for tensors, and the list of its arrays."""
+
+    structure: nn.Module
+    arrays: list[np.ndarray]
+
+
+def freeze(module: nn.Module) -> Frozen:
+    """A module without tensors.
 
     Also tied weights come back as one: they share a slot.
     """
@@ -30,13 +39,12 @@ def freeze(module: nn.Module) -> tuple[nn.Module, list[np.ndarray]]:
     memo: dict[int, Any] = {
         id(t): _Slot(i, isinstance(t, nn.Parameter), t.requires_grad) for i, t in enumerate(tensors)
     }
-    return copy.deepcopy(module, memo), [t.detach().cpu().numpy().copy() for t in tensors]
+    return Frozen(copy.deepcopy(module, memo), to_arrays(tensors))
 
 
-def thaw(structure: nn.Module, arrays: list[np.ndarray]) -> nn.Module:
-    module = copy.deepcopy(structure)
-    # Copies: joblib may hand out read-only memory maps.
-    tensors = [torch.tensor(np.array(array)) for array in arrays]
+def thaw(frozen: Frozen) -> nn.Module:
+    """The inverse of `freeze`, on the CPU."""
+    module, tensors = copy.deepcopy(frozen.structure), to_tensors(frozen.arrays)
     made: dict[int, Tensor] = {}
 
     def fill(slot: Any) -> Any:
@@ -53,26 +61,19 @@ def thaw(structure: nn.Module, arrays: list[np.ndarray]) -> nn.Module:
     return module
 
 
-def to_arrays(state: Any) -> Any:
-    """Dicts, lists and tuples with each tensor replaced by an array of its own."""
-    if isinstance(state, Tensor):
-        return state.detach().cpu().numpy().copy()
-    if isinstance(state, dict):
-        return {key: to_arrays(value) for key, value in state.items()}
-    if isinstance(state, (list, tuple)):
-        return type(state)(to_arrays(value) for value in state)
-    return state
+def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Memory of each parameter, and the numbers among the settings, which callbacks may change."""
+    state = optimizer.state_dict()
+    (group,) = state["param_groups"]
+    settings = {k: v for k, v in group.items() if type(v) in (int, float, tuple)}
+    return {"settings": settings, "state": to_arrays(state["state"])}
 
 
-def to_tensors(state: Any) -> Any:
-    """The inverse of `to_arrays`, on the CPU."""
-    if isinstance(state, np.ndarray):
-        return torch.tensor(np.array(state))
-    if isinstance(state, dict):
-        return {key: to_tensors(value) for key, value in state.items()}
-    if isinstance(state, (list, tuple)):
-        return type(state)(to_tensors(value) for value in state)
-    return state
+def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Let an optimiser of the same kind and networks go on from there."""
+    (group,) = optimizer.state_dict()["param_groups"]
+    groups = [{**group, **state["settings"]}]
+    optimizer.load_state_dict({"state": to_tensors(state["state"]), "param_groups": groups})
 
 
 def restored_generator(device: torch.device | str, state: np.ndarray) -> torch.Generator:

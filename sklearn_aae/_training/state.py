@@ -13,7 +13,7 @@ from skorch.callbacks import PassthroughScoring
 from skorch.history import History
 from torch import Tensor
 
-from sklearn_aae._training.pickling import to_arrays, to_tensors
+from sklearn_aae._rows.arrays import to_arrays, to_tensors
 from sklearn_aae.priors import draw
 
 _MODULES = ("module_", "discriminators_")

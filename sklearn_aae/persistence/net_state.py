@@ -10,57 +10,35 @@ from typing import Any
 
 import numpy as np
 import torch
-from skorch.history import History
-from torch import Tensor, nn
+from torch import nn
 
 from sklearn_aae._files.archive import check_keys, require
+from sklearn_aae._rows.arrays import to_arrays
 from sklearn_aae._training.critics import ADVERSARIAL_LOSSES, Critic
-from sklearn_aae._training.net import AdversarialNet
+from sklearn_aae._training.net import OPTIMIZERS, PLAIN, AdversarialNet
 from sklearn_aae._training.networks import check_networks
-from sklearn_aae._training.pickling import restored_generator
 from sklearn_aae.callbacks import AdversarialTraining
 from sklearn_aae.persistence.schema import Comparison, check_prior, is_number
 
 _NET_NUMBERS = ("null_deviance", "noise", "lr", "discriminator_lr")
 NET_FIELDS = {
-    *_NET_NUMBERS,
-    *("module", "discriminators", "critics", "n_steps", "optimizer", "optimizer_options"),
-    *("device", "seed", "batch_size", "interrupted", "history", "generator", "order_generator"),
-    *("optimizer_state", "discriminator_optimizer_state"),
+    *(*PLAIN, "device", "interrupted", "history", "generator", "order_generator"),
+    *(f"{name}_state" for name in OPTIMIZERS),
+    *("module", "discriminators", "critics", "n_steps"),
 }
 
 
 def net_state(net: AdversarialNet) -> dict[str, Any]:
-    """What makes a net, less what follows from the rest or belongs to one call of fit.
+    """What makes a net: its plain state, networks and critics.
 
-    Terms do: every fit, also one that continues, makes them anew from the parameters.
+    Terms do not: every fit, also one that continues, makes them anew from the parameters.
     """
-    return {
-        **{name: getattr(net, name) for name in _NET_NUMBERS},
+    return net.plain_state() | {
         "module": net.module_,
         "discriminators": dict(net.discriminators_.items()),
         "critics": tuple(net.game.critics),
         "n_steps": net.game.n_steps_,
-        "optimizer": net.optimizer,
-        "optimizer_options": net.optimizer_options,
-        "device": str(net.device),
-        "seed": net.seed,
-        "batch_size": net.batch_size,
-        "interrupted": net.interrupted_,
-        "history": [{k: v for k, v in row.items() if k != "batches"} for row in net.history_],
-        "generator": net.generator_.get_state(),
-        "order_generator": net.order_generator_.get_state(),
-        "optimizer_state": _optimizer_state(net.optimizer_),
-        "discriminator_optimizer_state": _optimizer_state(net.discriminator_optimizer_),
     }
-
-
-def _optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """State of each parameter, and the numbers among the settings, which callbacks may change."""
-    state = optimizer.state_dict()
-    (group,) = state["param_groups"]
-    settings = {k: v for k, v in group.items() if type(v) in (int, float, tuple)}
-    return {"settings": settings, "state": state["state"]}
 
 
 def is_optimizer(value: Any) -> bool:
@@ -73,6 +51,7 @@ def restored_net(
     estimator: Any, state: dict[str, Any], expected: list[Comparison]
 ) -> AdversarialNet:
     """The net of a state, for an estimator whose other attributes are in place."""
+    state = to_arrays(state)  # tensors in the first files
     autoencoder, critics = state["module"], state["critics"]
     discriminators = _checked_discriminators(critics, state["discriminators"], expected)
     for name in _NET_NUMBERS:
@@ -90,32 +69,20 @@ def restored_net(
     zeros = torch.zeros(1, estimator.n_features_in_)
     check_networks(autoencoder, discriminators, critics, zeros)
 
-    device = _available_device(state["device"])
-    net = AdversarialNet(
-        autoencoder.to(device),
-        estimator._columns.likelihood.to(device, torch.float32),
-        game=AdversarialTraining(critics),
-        discriminators=discriminators.to(device),
-        optimizer=optimizer,
-        optimizer_options=options,
-        device=str(device),
-        seed=state["seed"],
-        batch_size=state["batch_size"],
-        verbose=0,
-        **{name: state[name] for name in _NET_NUMBERS},
-    ).initialize()
-    net.game.n_steps_ = state["n_steps"]
-    net.interrupted_ = state["interrupted"]
-    net.history_ = _checked_history(state["history"])
-    order, others = state["order_generator"], state["generator"]
-    for generator in (order, others):
-        ok = isinstance(generator, Tensor) and generator.dtype == torch.uint8
-        require(ok and generator.ndim == 1 and 16 <= len(generator) < 10_000, "net_", "has no seed")
-    net.order_generator_.set_state(order)
-    net.generator_ = restored_generator(device, others.numpy())
-    for name in ("optimizer", "discriminator_optimizer"):
-        _restore_optimizer(getattr(net, f"{name}_"), state[f"{name}_state"], f"net_.{name}_state")
-    net._set_training(False)
+    for name in ("generator", "order_generator"):
+        seed = state[name]
+        ok = isinstance(seed, np.ndarray) and seed.dtype == np.uint8 and seed.ndim == 1
+        require(ok and 16 <= len(seed) < 10_000, "net_", "has no seed")
+    _check_history(state["history"])
+    game = AdversarialTraining(critics)
+    game.n_steps_ = state["n_steps"]
+    device, likelihood = _available_device(state["device"]), estimator._columns.likelihood
+    net = AdversarialNet.__new__(AdversarialNet)
+    net.restore(state, autoencoder, discriminators, likelihood, game, device)
+    for name in OPTIMIZERS:
+        where = f"{name}_state"
+        _check_memory(getattr(net, f"{name}_"), state[where], f"net_.{where}")
+    net.restore_optimizers(state)
     return net
 
 
@@ -139,7 +106,7 @@ def _checked_discriminators(
     return nn.ModuleDict(discriminators)
 
 
-def _checked_history(rows: Any) -> History:
+def _check_history(rows: Any) -> None:
     ok = isinstance(rows, list) and all(
         isinstance(row, dict)
         and all(
@@ -149,7 +116,6 @@ def _checked_history(rows: Any) -> History:
         for row in rows
     )
     require(ok, "net_.history", "holds other things than losses")
-    return History({**row, "batches": []} for row in rows)
 
 
 def _available_device(name: Any) -> torch.device:
@@ -163,21 +129,20 @@ def _available_device(name: Any) -> torch.device:
     return device if known else torch.device("cpu")
 
 
-def _restore_optimizer(optimizer: torch.optim.Optimizer, state: Any, where: str) -> None:
-    """Go on from a state that has the shapes which this optimiser makes.
+def _check_memory(optimizer: torch.optim.Optimizer, memory: Any, where: str) -> None:
+    """Refuse what does not have the shapes that this optimiser makes.
 
     Optimisers do not check them, and their kernels would write beyond the end.
     """
-    check_keys(state, {"settings", "state"}, where)
-    settings, values = state["settings"], state["state"]
-    fresh = optimizer.state_dict()
-    (group,) = fresh["param_groups"]
+    check_keys(memory, {"settings", "state"}, where)
+    settings, values = memory["settings"], memory["state"]
+    (group,) = optimizer.state_dict()["param_groups"]
     ok = isinstance(settings, dict) and all(
         isinstance(name, str) and name != "params" and _is_setting(value, group.get(name, 0.0))
         for name, value in settings.items()
     )
     require(ok, where, "has impossible settings")
-    expected = _state_after_a_step(optimizer)
+    expected = _memory_after_a_step(optimizer)
     ok = isinstance(values, dict) and all(
         type(index) is int
         and index in expected
@@ -187,17 +152,16 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, state: Any, where: str)
         for index, entries in values.items()
     )
     require(ok, where, "does not fit the weights")
-    optimizer.load_state_dict({"state": values, "param_groups": [{**group, **settings}]})
 
 
-def _state_after_a_step(optimizer: torch.optim.Optimizer) -> dict[int, dict[str, Any]]:
+def _memory_after_a_step(optimizer: torch.optim.Optimizer) -> dict[int, dict[str, Any]]:
     """What an optimiser remembers: names, shapes and dtypes, from a copy that makes one step."""
     trial = copy.deepcopy(optimizer)
     for group in trial.param_groups:
         for parameter in group["params"]:
             parameter.grad = torch.zeros_like(parameter)
     trial.step()
-    return trial.state_dict()["state"]
+    return to_arrays(trial.state_dict()["state"])
 
 
 def _is_setting(value: Any, like: Any) -> bool:
@@ -210,7 +174,7 @@ def _is_setting(value: Any, like: Any) -> bool:
 
 
 def _is_alike(value: Any, like: Any) -> bool:
-    if isinstance(like, Tensor):
-        same = isinstance(value, Tensor) and (value.shape, value.dtype) == (like.shape, like.dtype)
-        return same and not bool(value.isnan().any())
+    if isinstance(like, np.ndarray):
+        same = isinstance(value, np.ndarray) and value.shape == like.shape
+        return same and value.dtype == like.dtype and not np.isnan(value).any()
     return type(value) is type(like) and (value is None or is_number(value))
