@@ -19,11 +19,7 @@ from sklearn_aae._training.networks import (
     seeded_global_generator,
 )
 from sklearn_aae._training.plan import resolve_batch_size, resolve_max_iter, resolve_n_components
-from sklearn_aae.modules import (
-    ConvolutionalDecoder,
-    ConvolutionalEncoder,
-    MultilayerPerceptron,
-)
+from sklearn_aae.modules import ConvolutionalDecoder, ConvolutionalEncoder, MultilayerPerceptron
 from sklearn_aae.priors import Normal
 
 POSTERIORS = ["deterministic", "gaussian", "implicit"]

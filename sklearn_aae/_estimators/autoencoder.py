@@ -26,15 +26,10 @@ from sklearn_aae._estimators.parameters import (
     store_parameters,
 )
 from sklearn_aae._learned.codes import draw_codes
-from sklearn_aae._learned.density import (
-    MAX_REFERENCES,
-    fit_density,
-)
+from sklearn_aae._learned.density import MAX_REFERENCES, fit_density
 from sklearn_aae._learned.flow import Transport
 from sklearn_aae._learned.references import at_most, counting_rows, fit_codes
-from sklearn_aae._learned.scores import (
-    offset,
-)
+from sklearn_aae._learned.scores import offset
 from sklearn_aae._learned.transport import fit_transport
 from sklearn_aae._rows.chunks import SelectedRows
 from sklearn_aae._rows.inference import Inference
@@ -172,10 +167,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
         ],
         "normalizing_flow": ["boolean"],
         "sampler": [StrOptions({"density", "prior"})],
-        "contamination": [
-            StrOptions({"auto"}),
-            Interval(numbers.Real, 0, 0.5, closed="right"),
-        ],
+        "contamination": [StrOptions({"auto"}), Interval(numbers.Real, 0, 0.5, closed="right")],
     }
 
     def __init__(

@@ -254,10 +254,7 @@ class Transport(nn.Module):
 
 
 def fit_flow(
-    flow: SplineFlow,
-    sample: Tensor,
-    generator: torch.Generator,
-    name: str | None = None,
+    flow: SplineFlow, sample: Tensor, generator: torch.Generator, name: str | None = None
 ) -> None:
     """Train a flow until mapped rows of a sample look like draws of a standard normal distribution.
 

@@ -19,8 +19,4 @@ def measure_prior_match(
     step = max(1, len(X) // PriorMatch.MAX_CODES)
     monitor = PriorMatch(prior)
     distance = monitor.measure(torch.from_numpy(inference.encode(X[::step])))
-    return {
-        "distance": distance,
-        "null": monitor.null_,
-        "null_quantile": monitor.null_quantile_,
-    }
+    return {"distance": distance, "null": monitor.null_, "null_quantile": monitor.null_quantile_}

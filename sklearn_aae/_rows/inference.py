@@ -109,19 +109,13 @@ class Inference:
         return in_dtype(self.autoencoder, X.dtype)
 
     def on_rows(
-        self,
-        function: Callable[[Tensor], Tensor],
-        X: np.ndarray | SelectedRows,
-        width: int | None,
+        self, function: Callable[[Tensor], Tensor], X: np.ndarray | SelectedRows, width: int | None
     ) -> np.ndarray:
         """Apply a function of standardised rows to X; `apply_in_chunks` says what comes of it."""
         return self._in_chunks(function, X, width, self.columns.standardized)
 
     def on_codes(
-        self,
-        function: Callable[[Any, Tensor], Tensor],
-        X: np.ndarray | SelectedRows,
-        width: int,
+        self, function: Callable[[Any, Tensor], Tensor], X: np.ndarray | SelectedRows, width: int
     ) -> np.ndarray:
         """Apply a function of the networks and the codes of rows to X."""
         autoencoder = self.in_dtype_of(X)
@@ -142,11 +136,5 @@ class Inference:
         to_tensor: Callable[[np.ndarray], Tensor],
     ) -> np.ndarray:
         return apply_in_chunks(
-            function,
-            array,
-            width,
-            to_tensor,
-            self.autoencoder,
-            self.device,
-            verbose=self.verbose,
+            function, array, width, to_tensor, self.autoencoder, self.device, verbose=self.verbose
         )

@@ -110,10 +110,7 @@ def class_positions(y: Any, classes: np.ndarray, n_samples: int) -> np.ndarray:
 
 
 def class_probabilities(
-    class_prior: Any,
-    positions: np.ndarray,
-    n_classes: int,
-    sample_weight: np.ndarray | None = None,
+    class_prior: Any, positions: np.ndarray, n_classes: int, sample_weight: np.ndarray | None = None
 ) -> np.ndarray:
     """Probability of each class (n_classes,) that the parameter `class_prior` stands for.
 

@@ -175,11 +175,7 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
 
 
 def make_likelihood(
-    name: str,
-    center: np.ndarray,
-    scale: np.ndarray,
-    baseline: np.ndarray,
-    knee: float = math.inf,
+    name: str, center: np.ndarray, scale: np.ndarray, baseline: np.ndarray, knee: float = math.inf
 ) -> Likelihood:
     """Likelihood by name, in float64 on the CPU."""
     arrays = (np.array(a, dtype=np.float64) for a in (center, scale, baseline))

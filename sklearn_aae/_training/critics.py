@@ -50,9 +50,7 @@ ADVERSARIAL_LOSSES: dict[str, AdversarialLoss] = {
     ),
     # Arjovsky et al. (2017); the gradient penalty bounds the critic instead of clipped weights.
     "wasserstein": AdversarialLoss(
-        on_prior=torch.neg,
-        on_codes=lambda logit: logit,
-        fooling=torch.neg,
+        on_prior=torch.neg, on_codes=lambda logit: logit, fooling=torch.neg
     ),
 }
 

@@ -173,12 +173,7 @@ def resolve_batch_size(batch_size: int | str, n_samples: int) -> int:
 
 
 def resolve_max_iter(
-    max_iter: int | str,
-    n_samples: int,
-    batch_size: int,
-    n_features: int,
-    *,
-    thorough: bool = False,
+    max_iter: int | str, n_samples: int, batch_size: int, n_features: int, *, thorough: bool = False
 ) -> int:
     """Number of epochs; "auto" turns a budget of gradient steps into epochs."""
     if max_iter != "auto":

@@ -14,11 +14,7 @@ from sklearn_aae.priors import draw
 
 
 def null_distances(
-    prior: Any,
-    n_codes: int,
-    directions: Tensor,
-    generator: torch.Generator,
-    n_repeats: int = 20,
+    prior: Any, n_codes: int, directions: Tensor, generator: torch.Generator, n_repeats: int = 20
 ) -> np.ndarray:
     """Sliced Wasserstein distances between two draws of the prior itself, of `n_codes` each."""
     return np.array(

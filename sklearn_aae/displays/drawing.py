@@ -274,11 +274,7 @@ def merged_style(
     """Defaults overridden by what was given, whichever of matplotlib's spellings it used."""
     from matplotlib import cbook, collections, lines, patches
 
-    kinds = {
-        "line": lines.Line2D,
-        "points": collections.PathCollection,
-        "bars": patches.Polygon,
-    }
+    kinds = {"line": lines.Line2D, "points": collections.PathCollection, "bars": patches.Polygon}
     return {**defaults, **cbook.normalize_kwargs(dict(given), kinds[artist])}
 
 

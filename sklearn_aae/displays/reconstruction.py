@@ -232,23 +232,13 @@ class ReconstructionDisplay:
         return self
 
     def _plot_columns(
-        self,
-        plt: Any,
-        ax: Any,
-        names: Sequence[str],
-        columns: list[int],
-        kwargs: Mapping[str, Any],
+        self, plt: Any, ax: Any, names: Sequence[str], columns: list[int], kwargs: Mapping[str, Any]
     ) -> ReconstructionDisplay:
         n_columns = min(3, len(columns))
         self.axes_ = panel_axes(plt, ax, len(columns), n_columns, (3.0, 3.0))
         self.ax_ = self.axes_[0]
         self.figure_ = self.ax_.figure
-        defaults = {
-            "s": point_size(len(self.X)),
-            "alpha": 0.6,
-            "linewidths": 0,
-            "color": COLORS[0],
-        }
+        defaults = {"s": point_size(len(self.X)), "alpha": 0.6, "linewidths": 0, "color": COLORS[0]}
         style = merged_style("points", defaults, kwargs)
         for panel_ax, column in zip(self.axes_, columns, strict=True):
             original, reconstructed = self.X[:, column], self.X_reconstructed[:, column]

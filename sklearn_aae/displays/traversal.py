@@ -269,12 +269,7 @@ class TraversalDisplay:
             panel_ax.set(xlabel="quantile of the prior", ylabel="dimension of the code")
 
     def _plot_columns(
-        self,
-        plt: Any,
-        ax: Any,
-        names: Sequence[str],
-        columns: list[int],
-        kwargs: Mapping[str, Any],
+        self, plt: Any, ax: Any, names: Sequence[str], columns: list[int], kwargs: Mapping[str, Any]
     ) -> None:
         shape = len(self.dimensions), len(columns)
         self.axes_ = many_axes(plt, ax, shape, (2.6 * shape[1], 1.7 * shape[0] + 0.5))

@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import (
-    pairwise_distances_chunked,
-)
+from sklearn.metrics import pairwise_distances_chunked
 from sklearn.utils import check_array, column_or_1d
 
 FloatArray = NDArray[np.float64]

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import (
-    average_precision_score,
-    make_scorer,
-    roc_auc_score,
-)
+from sklearn.metrics import average_precision_score, make_scorer, roc_auc_score
 
 from sklearn_aae.metrics.checks import FloatArray, check_labels
 

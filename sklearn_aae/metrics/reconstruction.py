@@ -6,11 +6,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.metrics import (
-    mean_absolute_error,
-    mean_squared_error,
-    root_mean_squared_error,
-)
+from sklearn.metrics import mean_absolute_error, mean_squared_error, root_mean_squared_error
 
 from sklearn_aae.metrics.checks import FloatArray, check_option, check_rows
 

@@ -43,11 +43,7 @@ def _kernel_sum(
 
 
 def maximum_mean_discrepancy(
-    X: ArrayLike,
-    Y: ArrayLike,
-    *,
-    kernel: Literal["imq", "rbf"] = "imq",
-    gamma: float | None = None,
+    X: ArrayLike, Y: ArrayLike, *, kernel: Literal["imq", "rbf"] = "imq", gamma: float | None = None
 ) -> float:
     r"""Squared maximum mean discrepancy between two sets of rows, without bias.
 

@@ -11,14 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sklearn_aae._files.archive import (
-    InvalidModelFileError,
-    check_keys,
-    require,
-)
-from sklearn_aae.persistence.networks import (
-    NetworkDecoder,
-)
+from sklearn_aae._files.archive import InvalidModelFileError, check_keys, require
+from sklearn_aae.persistence.networks import NetworkDecoder
 from sklearn_aae.persistence.vocabulary import (
     CLASSES,
     MAX_DEPTH,

@@ -52,10 +52,7 @@ def upgraded(
     names = known.get(document["class"], ())
     later = {name: v for name, v in _LATER_PARAMETERS.items() if name in names}
     attributes = dict(attributes)
-    fields = {
-        "likelihood": attributes.pop("_likelihood"),
-        "dtype": attributes.pop("_dtype"),
-    }
+    fields = {"likelihood": attributes.pop("_likelihood"), "dtype": attributes.pop("_dtype")}
     doubles = {attributes.pop(name)["name"] for name in ("_center", "_scale")}
     arrays = {name: array for name, array in arrays.items() if name not in doubles}
     attributes.pop("_knee")

@@ -18,15 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sklearn_aae._files.archive import (
-    MAX_DIGITS,
-    array_type,
-)
-from sklearn_aae.persistence.networks import (
-    is_rebuilt_from_arguments,
-    is_sound,
-    parts_of,
-)
+from sklearn_aae._files.archive import MAX_DIGITS, array_type
+from sklearn_aae.persistence.networks import is_rebuilt_from_arguments, is_sound, parts_of
 from sklearn_aae.persistence.vocabulary import (
     CLASS_NAMES,
     MAX_DEPTH,

@@ -8,21 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sklearn_aae._files.archive import (
-    InvalidModelFileError,
-    check_keys,
-    require,
-)
+from sklearn_aae._files.archive import InvalidModelFileError, check_keys, require
 from sklearn_aae._learned.flow import Transport
-from sklearn_aae.modules import (
-    ACTIVATIONS,
-    Autoencoder,
-)
-from sklearn_aae.persistence.vocabulary import (
-    NETWORKS,
-    CustomNetwork,
-    arguments_of,
-)
+from sklearn_aae.modules import ACTIVATIONS, Autoencoder
+from sklearn_aae.persistence.vocabulary import NETWORKS, CustomNetwork, arguments_of
 
 
 class NetworkDecoder:

@@ -209,7 +209,7 @@ def _warn_of_differences(estimator: BaseAdversarialAutoencoder, document: dict[s
                 estimator_name=type(estimator).__name__,
                 current_sklearn_version=_VERSION,
                 original_sklearn_version=written_by,
-            ),
+            )
         )
     trained_on, device = document["net"]["device"], str(estimator.net_.device)
     if trained_on != device:

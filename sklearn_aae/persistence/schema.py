@@ -175,10 +175,7 @@ _SCORES: dict[str, Rule] = {
     ),
     "_held_out_scores": _optional(_sorted_scores),
 }
-_LABELS: dict[str, Rule] = {
-    "classes_": _classes,
-    "class_prior_": _array("f8", "c", low=0, total=1),
-}
+_LABELS: dict[str, Rule] = {"classes_": _classes, "class_prior_": _array("f8", "c", low=0, total=1)}
 _CLUSTERS: dict[str, Rule] = {
     "cluster_centers_": _array("f4", "c", "k", finite=False),
     "labels_": _array("i", "rows", low=0),

@@ -34,10 +34,7 @@ class Categorical(Prior):
     """
 
     def __init__(
-        self,
-        n_classes: int = 10,
-        probabilities: Any = None,
-        n_components: int | None = None,
+        self, n_classes: int = 10, probabilities: Any = None, n_components: int | None = None
     ) -> None:
         self.n_classes = n_classes
         self.probabilities = probabilities
