@@ -132,7 +132,10 @@ def test_nothing_to_say_of_a_training_that_went_well():
         ({"codes": np.full((500, 3), 0.7)}, ["collapsed", "lr (now 0.001)", "weight (now 0.2)"]),
         ({"codes": np.full((500, 3), 0.7), "n_steps": 1}, ["collapsed"]),
         ({"codes": np.full((500, 3), 0.7), "adversarial_weight": 0.0}, ["collapsed"]),
-        ({"reconstruction_loss": 1.03}, ["Nothing was learned", "1.03", "noise (now 0.3)"]),
+        (
+            {"reconstruction_loss": 1.03},
+            ["Nothing was learned", "1.03", "may be independent", "noise (now 0.3)"],
+        ),
         (
             {"codes": draws(PRIORS[0], 500) * [1, 0.01, 1]},
             ["dead dimensions", "1 of 3 directions", "n_components (now 3) to 2"],
