@@ -36,6 +36,7 @@ lint: $(VENV)/.dev-installed
 
 typecheck: $(VENV)/.dev-installed
 	$(BIN)/mypy
+	$(BIN)/mypy --strict --follow-imports=silent tests/typed_usage.py
 
 pytest: $(VENV)/.dev-installed
 	$(THREADS) $(BIN)/python -m pytest $(PARALLEL) -m "not thorough"

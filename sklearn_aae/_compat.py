@@ -6,10 +6,10 @@ it, the estimators work without them.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sklearn import config_context
-from sklearn.base import _fit_context
 from sklearn.utils._metadata_requests import SIMPLE_METHODS
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
@@ -28,6 +28,14 @@ __all__ = [
     "configure",
     "output_frame",
 ]
+
+if TYPE_CHECKING:
+    # It has no type of its own, and would take those of the methods away.
+    _Method = TypeVar("_Method", bound=Callable[..., Any])
+
+    def _fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[_Method], _Method]: ...
+else:
+    from sklearn.base import _fit_context
 
 try:
     from sklearn.callback import CallbackSupportMixin

@@ -37,6 +37,13 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
     """
 
     net_: AdversarialNet
+    n_components_: int
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+    n_iter_: int
+    history_: dict[str, list[float]]
+    prior_: Any
+    prior_match_: dict[str, float]
     _columns: Columns
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
 

@@ -140,6 +140,10 @@ class AdversarialAutoencoderClusterer(
     (300, 2)
     """
 
+    labels_: np.ndarray
+    cluster_centers_: np.ndarray
+    cluster_sizes_: np.ndarray
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **CONSTRAINTS,
         "n_clusters": [Interval(numbers.Integral, 1, None, closed="left")],

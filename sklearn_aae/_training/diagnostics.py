@@ -162,8 +162,8 @@ def training_problems(
         return [
             "Nothing was learned: reconstructions are no better than the column means, with a "
             f"reconstruction_loss of {reconstruction_loss:.3g}, where 1 is that of the means. "
-            "The columns may be independent of each other: then there is nothing to learn of one from "
-            f"the others. If they are not, lower lr (now {lr:g}), noise (now {noise:g}){game}."
+            "The columns may be independent of each other: then there is nothing to learn of one "
+            f"from the others. If they are not, lower lr (now {lr:g}), noise (now {noise:g}){game}."
         ]
     if adversarial_weight == 0:
         return []
