@@ -16,7 +16,7 @@ from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 from skorch.callbacks import Callback
 
 from sklearn_aae import AdversarialAutoencoderClassifier
-from sklearn_aae._rows.neighbors import spread_labels
+from sklearn_aae._rows.experts import graph_expert
 from sklearn_aae._training import guides
 from sklearn_aae._training.plan import Data, hold_out
 from sklearn_aae.priors import Normal
@@ -186,7 +186,7 @@ def test_decoding_without_a_class_is_decoding_the_shares(fitted):
 @pytest.mark.parametrize(
     ("class_prior", "y", "expected"),
     [
-        ("auto", FEW, [1 / 3, 1 / 3, 1 / 3]),
+        ("uniform", FEW, [1 / 3, 1 / 3, 1 / 3]),
         ("auto", np.minimum(Y, 1), [1 / 3, 2 / 3]),
         ("uniform", np.minimum(Y, 1), [1 / 2, 1 / 2]),
         ("empirical", np.where(np.arange(90) < 9, np.minimum(Y, 1), -1), None),
@@ -199,6 +199,28 @@ def test_class_prior(class_prior, y, expected):
     model = make(class_prior=class_prior).fit(X, y)
     assert_allclose(model.class_prior_, expected)
     assert_allclose(model.net_.game.critics[1].prior.probabilities, expected)
+
+
+@pytest.mark.parametrize("propagation_weight", [0, 1])
+def test_shares_are_found_out_though_labels_are_drawn_class_by_class(propagation_weight):
+    rare, y = make_blobs([360, 40], 4, centers=[[0] * 4, [3] * 4], random_state=0)
+    few = np.full(400, -1)
+    for k in (0, 1):
+        few[np.flatnonzero(y == k)[:8]] = k
+    model = make(max_iter=10, propagation_weight=propagation_weight).fit(rare, few)
+    assert_allclose(model.class_prior_, [0.9, 0.1], atol=0.06)
+    assert_allclose(model.net_.game.critics[1].prior.probabilities, model.class_prior_)
+    # Probabilities hold for these shares; classes are predicted as for those of the labels.
+    p = model.predict_proba(rare)
+    assert_allclose(p.mean(axis=0), [0.9, 0.1], atol=0.06)
+    assert_allclose(model.class_weight_ * model.class_prior_, 0.5)
+    assert_array_equal(model.predict(rare), (p * model.class_weight_).argmax(axis=1))
+
+
+def test_where_all_rows_are_labelled_the_most_probable_class_is_predicted(fitted):
+    model = make().fit(X, np.minimum(Y, 1))
+    assert_array_equal(model.class_weight_, [1, 1])
+    assert_array_equal(model.predict(X), model.predict_proba(X).argmax(axis=1))
 
 
 def test_shares_steer_what_is_predicted_where_labels_say_little():
@@ -281,34 +303,47 @@ def test_neighbours_are_looked_for_only_where_labels_spread(parameters, y, monke
         make().fit(X, FEW)
 
 
-def test_spread_labels_guide_until_the_virtual_adversarial_term_starts():
-    history = make(max_iter=10).fit(X, FEW).history_
+def test_spread_labels_that_are_believed_guide_until_the_virtual_adversarial_term_starts():
+    # No label can be left out to be checked.
+    one_each = np.full(90, -1)
+    one_each[[np.flatnonzero(k == Y)[0] for k in range(3)]] = range(3)
+    history = make(max_iter=10).fit(X, one_each).history_
     spread, virtual = (
         np.array(history[f"{n}_loss"]) for n in ("propagation", "virtual_adversarial")
     )
     assert_array_equal(spread > 0, np.arange(10) < 3)
     assert_array_equal(virtual > 0, np.arange(10) >= 3)
-    alone = make(max_iter=10, virtual_adversarial_weight=0).fit(X, FEW).history_
+    alone = make(max_iter=10, virtual_adversarial_weight=0).fit(X, one_each).history_
     assert min(alone["propagation_loss"]) > 0
 
 
-def test_labels_spread_over_rows_that_count_and_by_the_shares_of_the_classes(monkeypatch):
+def test_what_needs_neighbours_counts_as_much_as_they_tell(monkeypatch):
+    def told(share):
+        monkeypatch.setattr(guides, "pooled", lambda linear, graph, _: (linear, share))
+        model = make(max_iter=10).fit(X, FEW)
+        _, categories = model.net_.game.critics
+        _, guidance, virtual = model.net_.terms
+        return categories.weight, virtual.weight, guidance.rest
+
+    assert_allclose(told(0.25), [0.25 * 0.3, 0.25 * 0.3, 0.75])
+    assert_allclose(told(1.0), [0.3, 0.3, 0])
+
+
+def test_labels_spread_over_rows_that_count(monkeypatch):
     seen = []
 
-    def spread(graph, labels, shares, weight):
-        seen.append((graph, labels, shares, weight))
-        return spread_labels(graph, labels, shares, weight)
+    def spread(graph, known):
+        seen.append((graph, known))
+        return graph_expert(graph, known)
 
-    monkeypatch.setattr(guides, "spread_labels", spread)
+    monkeypatch.setattr(guides, "graph_expert", spread)
     weight = np.where(np.arange(90) % 4 == 1, 0.0, 2.0)
-    shares = [0.5, 0.3, 0.2]
-    make(class_prior=shares, early_stopping=True).fit(X, FEW, sample_weight=weight)
-    ((graph, labels, used, weights),) = seen
+    make(early_stopping=True).fit(X, FEW, sample_weight=weight)
+    ((graph, (labels, _, weights, _)),) = seen
     assert graph.shape == (len(labels), len(labels)) == (len(weights), len(weights))
     assert len(labels) < 90  # those held out are left out
     assert_array_equal(graph.sum(axis=1) == 0, weights == 0)
     assert_array_equal(np.bincount(labels[labels >= 0]), np.bincount(FEW[FEW >= 0]))
-    assert_array_equal(used, shares)
 
 
 # Continued and stopped fits.

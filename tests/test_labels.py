@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_aae._rows.labels import class_positions, class_probabilities, encode_labels, one_hot
+from sklearn_aae._rows.labels import (
+    check_shares,
+    class_positions,
+    class_probabilities,
+    encode_labels,
+    labelled_shares,
+    one_hot,
+    share_ratio,
+)
 
 
 def encode(y, allow_unlabelled=True):
@@ -127,36 +135,69 @@ def test_neither_one_label_nor_one_for_each_row(y, shape):
 FEW, ALL = np.array([0, 0, 0, 1, -1, -1]), np.array([0, 0, 0, 1])
 
 
+def probabilities(class_prior, positions, weight=None):
+    empirical = labelled_shares(positions, 2, weight)
+    return class_probabilities(class_prior, 2, empirical, all_labelled=bool((positions >= 0).all()))
+
+
 @pytest.mark.parametrize(
     ("class_prior", "positions", "expected"),
     [
         ("uniform", ALL, [0.5, 0.5]),
         ("empirical", FEW, [0.75, 0.25]),
-        ("auto", FEW, [0.5, 0.5]),
         ("auto", ALL, [0.75, 0.25]),
         ([0.9, 0.1], FEW, [0.9, 0.1]),
         ((1, 0), FEW, [1, 0]),
     ],
 )
 def test_shares_of_the_classes(class_prior, positions, expected):
-    assert_allclose(class_probabilities(class_prior, positions, 2), expected)
+    assert_allclose(probabilities(class_prior, positions), expected)
+
+
+def test_shares_that_labels_do_not_tell_have_to_be_found_out():
+    assert probabilities("auto", FEW) is None
 
 
 def test_shares_sum_to_one_to_the_last_bit_of_what_numpy_asks():
-    p = class_probabilities([0.3333333, 0.3333333, 0.3333333], FEW, 3)
+    p = check_shares("class_prior", [0.3333333, 0.3333333, 0.3333333], 3, "one for each class")
     assert p.sum() == pytest.approx(1, abs=1e-15)
 
 
 @pytest.mark.parametrize(
-    "class_prior",
-    [[1.0], [0.5, 0.6], [1.5, -0.5], [[0.5, 0.5]], [np.nan, 1.0], ["a", "b"], [True, False]],
+    ("class_prior", "problem"),
+    [
+        ([1.0], "of shape (1,)"),
+        ([0.5, 0.3, 0.2], "of shape (3,)"),
+        ([[0.5, 0.5]], "of shape (1, 2)"),
+        ([0.5, 0.6], "with sum 1.1"),
+        ([1.5, -0.5], "of which some are negative"),
+        ([np.nan, 1.0], "of which some are not finite"),
+        ([np.inf, 0.0], "of which some are not finite"),
+        (["a", "b"], "which are no numbers, of dtype <U1"),
+        ([True, False], "which are no numbers, of dtype bool"),
+        ([[0.5], [0.2, 0.3]], "which are no numbers, of dtype object"),
+    ],
+    ids=str,
 )
-def test_what_are_no_shares(class_prior):
+def test_what_are_no_shares(class_prior, problem):
     message = (
-        f"class_prior must be 2 non-negative numbers with sum 1, .*{re.escape(str(class_prior))}"
+        "class_prior must be 2 non-negative numbers with sum 1, one for each of the 2 classes that "
+        "have labels.*" + re.escape(f"{class_prior}, {problem}.")
     )
     with pytest.raises(ValueError, match=message):
-        class_probabilities(class_prior, FEW, 2)
+        probabilities(class_prior, FEW)
+
+
+def test_probabilities_that_hold_for_some_shares_hold_for_others_by_their_ratio():
+    rng = np.random.default_rng(0)
+    likelihood = rng.random((5, 3))
+    some, others = np.array([0.2, 0.5, 0.3]), np.array([0.6, 0.1, 0.3])
+    p, q = (x / x.sum(axis=1, keepdims=True) for x in (likelihood * some, likelihood * others))
+    moved = q * share_ratio(some, others)
+    assert_allclose(moved / moved.sum(axis=1, keepdims=True), p)
+    assert share_ratio(some, some) is None
+    assert_allclose(share_ratio(np.array([0.4, 0.6, 0]), np.array([0, 0.5, 0.5])), [1, 1.2, 1])
+    assert_allclose(share_ratio(np.array([0.4, 0.6, 0]), np.array([0.1, 0.4, 0.5])), [4, 1.5, 1])
 
 
 def test_one_hot_rows():
@@ -167,14 +208,13 @@ def test_one_hot_rows():
 
 def test_shares_are_those_of_the_weights():
     weight = np.array([1.0, 0.0, 1.0, 6.0])
-    assert_allclose(class_probabilities("empirical", ALL, 2, weight), [0.25, 0.75])
-    assert_allclose(class_probabilities("auto", ALL, 2, weight), [0.25, 0.75])
-    assert_allclose(class_probabilities("uniform", ALL, 2, weight), [0.5, 0.5])
-    assert_allclose(class_probabilities("empirical", FEW, 2, np.arange(6.0)), [0.5, 0.5])
+    assert_allclose(probabilities("empirical", ALL, weight), [0.25, 0.75])
+    assert_allclose(probabilities("auto", ALL, weight), [0.25, 0.75])
+    assert_allclose(probabilities("uniform", ALL, weight), [0.5, 0.5])
+    assert_allclose(probabilities("empirical", FEW, np.arange(6.0)), [0.5, 0.5])
 
 
-@pytest.mark.parametrize("class_prior", ["auto", "uniform", "empirical", [0.5, 0.5]])
-def test_labels_that_all_weigh_nothing(class_prior):
+def test_labels_that_all_weigh_nothing():
     weight = np.r_[np.zeros(4), 1.0, 1.0]
     with pytest.raises(ValueError, match="sample_weight: all 4 labelled rows have weight zero"):
-        class_probabilities(class_prior, FEW, 2, weight)
+        labelled_shares(FEW, 2, weight)

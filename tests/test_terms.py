@@ -362,6 +362,30 @@ def test_guidance_ends_where_it_is_told_to_and_needs_a_guide():
     assert Guidance(1.0, "guidance")(net, batch_of(net, ROWS)) == 0
 
 
+def test_of_guidance_a_rest_may_stay():
+    net = linear_net(WEIGHT)
+    batch = batch_of(net, ROWS, guide=torch.eye(3)[torch.zeros(len(ROWS), dtype=int)])
+    net.progress_ = 0.4
+    before = Guidance(1.0, "guidance", stop=0.5, rest=0.3)(net, batch)
+    net.progress_ = 0.5
+    after = Guidance(1.0, "guidance", stop=0.5, rest=0.3)(net, batch)
+    assert_allclose(after.item(), 0.3 * before.item(), rtol=1e-6)
+
+
+def test_labels_and_guide_are_compared_where_their_shares_hold():
+    net, ratio = linear_net(WEIGHT), np.array([0.5, 1.0, 4.0])
+    y = torch.arange(len(ROWS)) % 3
+    # Shares are added to the logits.
+    moved = F.linear(ROWS, net.module_.encoder.weight) + torch.tensor(np.log(ratio))
+    expected = F.cross_entropy(moved, y).item()
+    value = Guidance(1.0, "guidance", ratio=ratio)(
+        net, batch_of(net, ROWS, guide=F.one_hot(y, 3).to(ROWS.dtype))
+    )
+    assert_allclose(value.item(), expected, rtol=1e-6)
+    value = Classification(1.0, ratio)(net, batch_of(net, ROWS, y=y))
+    assert_allclose(value.item(), expected, rtol=1e-6)
+
+
 def test_the_virtual_adversarial_term_waits_for_the_classes():
     net = linear_net(WEIGHT)
     term = VirtualAdversarial(1.0, 0.2)

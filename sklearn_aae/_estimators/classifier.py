@@ -28,8 +28,8 @@ from sklearn_aae._estimators.parameters import (
     document_shared_parameters,
     store_parameters,
 )
-from sklearn_aae._rows.labels import class_probabilities
-from sklearn_aae._training.guides import Propagation
+from sklearn_aae._rows.labels import class_probabilities, labelled_shares, share_ratio
+from sklearn_aae._training.guides import Evidence, Propagation
 from sklearn_aae._training.net import AdversarialNet
 from sklearn_aae._training.plan import Data, Parts
 from sklearn_aae._training.terms import Classification, Guidance, VirtualAdversarial
@@ -47,7 +47,8 @@ class AdversarialAutoencoderClassifier(
     One discriminator matches the style with `prior`, whatever the class, another makes the class
     probabilities look like one-hot vectors, and the cross-entropy on labelled rows says which class
     is which [1]_. Labels that have spread to neighbours guide the start; then a term keeps the
-    class of a row the same in its neighbourhood [2]_.
+    class of a row the same in its neighbourhood [2]_. Labels that are left out in turn decide how
+    far neighbours are asked, or a linear model of the labelled rows instead.
 
     Rows with ``y = -1`` are unlabelled, as in `sklearn.semi_supervised`.
 
@@ -57,21 +58,26 @@ class AdversarialAutoencoderClassifier(
 
     class_prior : {"auto", "uniform", "empirical"} or array-like of shape (n_classes,), \
             default="auto"
-        Share of the classes among all rows, which the class probabilities are matched to, in the
-        order of `classes_`. "uniform": equal shares; "empirical": those among the labelled rows, by
-        weight; "auto": "empirical" where all rows are labelled, and else "uniform", since the rows
-        that somebody labelled need not have the shares of the others.
+        Share of the classes among all rows, for which the class probabilities hold, in the order
+        of `classes_`. "uniform": equal shares; "empirical": those among the labelled rows, by
+        weight; "auto": "empirical" where all rows are labelled. Else they are found out from the
+        rows without labels [5]_, since the rows that somebody labelled need not have the shares of
+        the others: as far as labels that are left out in turn can be told apart, and the shares
+        among the labelled rows for the rest.
 
     category_weight : float, default=0.3
-        Weight of the match of class probabilities with one-hot vectors.
+        Weight of the match of class probabilities with one-hot vectors; where rows have no label,
+        times how much neighbours tell.
 
     classification_weight : float, default=1.0
         Weight of the cross-entropy on labelled rows, in nats.
 
     propagation_weight : float, default=1.0
-        Weight of the cross-entropy, in nats, with labels that have spread from labelled rows to
-        their neighbours, to the neighbours of these and so on, before the training [3]_, [4]_: it
-        guides the training until the virtual adversarial term starts. With 0, or where all rows are
+        Weight of the cross-entropy, in nats, with what is known of each row before the training:
+        labels that have spread from labelled rows to their neighbours, to the neighbours of these
+        and so on [3]_, [4]_, and a linear model of the labelled rows, each as far as it predicts
+        labels that are left out in turn. It guides the training until the virtual adversarial term
+        starts, and from then on where neighbours do not tell. With 0, or where all rows are
         labelled, nobody looks for neighbours.
 
     n_neighbors : int, default=10
@@ -81,8 +87,8 @@ class AdversarialAutoencoderClassifier(
 
     virtual_adversarial_weight : float, default=0.3
         Weight of the change of the class probabilities, in nats, on a step from each row in its
-        worst direction, after the first 30 % of the training. 0 leaves it out, which saves about a
-        third of the time.
+        worst direction, after the first 30 % of the training; where rows have no label, times how
+        much neighbours tell. 0 leaves it out, which saves about a third of the time.
 
     virtual_adversarial_radius : float, default=0.2
         Length of that step, as a share of the root mean square distance of rows from their mean,
@@ -93,7 +99,10 @@ class AdversarialAutoencoderClassifier(
     classes_ : ndarray of shape (n_classes,)
         Classes seen in `fit`, sorted.
     class_prior_ : ndarray of shape (n_classes,)
-        Their shares that were used.
+        Their shares among all rows, given or found out, for which `predict_proba` holds.
+    class_weight_ : ndarray of shape (n_classes,)
+        What probabilities are multiplied by in `predict`: the shares of the classes among labelled
+        rows over `class_prior_`, 1 where they are the same.
     n_components_ : int
         Width of the style.
     n_iter_ : int
@@ -121,6 +130,11 @@ class AdversarialAutoencoderClassifier(
 
     Notes
     -----
+    Labels are often drawn class by class, so that rare classes have as many as others. `predict`
+    then treats them alike, as classifiers that see the labelled rows alone do, and `predict_proba`
+    tells how likely they are among all rows: the most probable class is
+    ``classes_[predict_proba(X).argmax(axis=1)]``.
+
     Where y holds -1 and 1 and nothing else, these are two classes in their usual coding.
 
     Labels that are not numbers can be used where all rows are labelled. Otherwise encode them first
@@ -136,6 +150,8 @@ class AdversarialAutoencoderClassifier(
        consistency", https://papers.nips.cc/paper/2506
     .. [4] Iscen, Tolias, Avrithis and Chum (2019), "Label propagation for deep semi-supervised
        learning", https://arxiv.org/abs/1904.04717
+    .. [5] Saerens, Latinne and Decaestecker (2002), "Adjusting the outputs of a classifier to new a
+       priori probabilities", https://doi.org/10.1162/089976602753284446
 
     Examples
     --------
@@ -238,34 +254,62 @@ class AdversarialAutoencoderClassifier(
     ) -> Parts:
         classes, labels = self._encoded(data, net is not None, allow_unlabelled=True)
         k, n_classes = n_components, len(classes)
-        class_prior = class_probabilities(self.class_prior, labels, n_classes, data.sample_weight)
-        shares = Categorical(n_classes, probabilities=class_prior, n_components=n_classes)
+        labelled = labelled_shares(labels, n_classes, data.sample_weight)
+        complete = bool((labels >= 0).all())
+        shares = class_probabilities(self.class_prior, n_classes, labelled, all_labelled=complete)
+        # What is not known yet, the guide finds out.
+        evidence = Evidence(labelled if shares is None else shares, labelled, 1.0)
         # The style has to be the same for all classes, or the decoder would read the class there
         # and not listen to what it is told: of sampled digits, 56 % were of the class asked for.
-        both = Joint(prior, shares, n_components=k + n_classes)
-        style = replace(self._style_critic(prior, k), prior=both, columns=(0, k + n_classes))
-        categories = self._category_critic(shares, k, float(self.category_weight))
-        spreads = self.propagation_weight > 0 and bool((labels < 0).any())
-        return Parts(
+        width = k + n_classes
+        both = Joint(prior, Categorical(n_classes, n_components=n_classes), n_components=width)
+        style = replace(self._style_critic(prior, k), prior=both, columns=(0, width))
+        categories = self._category_critic(both.second, k, float(self.category_weight))
+        parts = Parts(
             critics=(style, categories),
             structure=CategoricalAutoencoder,
             n_classes=n_classes,
-            terms=self._terms(spreads),
             labels=labels,
-            guide=Propagation(self.n_neighbors, class_prior) if spreads else None,
             semi_supervised=True,
             holds_out=self.early_stopping,
-            attributes={"classes_": classes, "class_prior_": class_prior},
+            attributes={"classes_": classes},
+        )
+        spreads = self.propagation_weight > 0
+        if not complete and (spreads or shares is None):
+            parts = replace(parts, guide=Propagation(self.n_neighbors, n_classes, shares, spreads))
+        return self._informed(parts, evidence)
+
+    def _informed(self, parts: Parts, evidence: Evidence) -> Parts:
+        """Parts that hold to the shares of the classes, and ask neighbours as far as they know."""
+        n, shares = parts.n_classes, evidence.class_prior
+        prior = Categorical(n, probabilities=shares, n_components=n)
+        style, categories = parts.critics
+        both = Joint(style.prior.first, prior, n_components=style.prior.n_components)
+        weight = float(self.category_weight) * evidence.neighbors
+        ratio = share_ratio(evidence.labelled_shares, shares)
+        return replace(
+            parts,
+            critics=(replace(style, prior=both), replace(categories, prior=prior, weight=weight)),
+            terms=self._terms(evidence, ratio, spreads=getattr(parts.guide, "spreads", False)),
+            attributes={
+                **parts.attributes,
+                "class_prior_": shares,
+                "class_weight_": np.ones(n) if ratio is None else ratio,
+            },
         )
 
-    def _terms(self, spreads: bool) -> tuple[Any, ...]:
-        terms: list[Any] = [Classification(float(self.classification_weight))]
+    def _terms(
+        self, evidence: Evidence, ratio: np.ndarray | None, *, spreads: bool
+    ) -> tuple[Any, ...]:
+        terms: list[Any] = [Classification(float(self.classification_weight), ratio)]
         weight = float(self.virtual_adversarial_weight)
         if spreads:
             # The virtual adversarial term then corrects what has spread to wrong rows.
             stop = VirtualAdversarial.START if weight > 0 else math.inf
-            terms.append(Guidance(float(self.propagation_weight), "propagation", stop))
+            rest, name = 1 - evidence.neighbors, "propagation"
+            terms.append(Guidance(float(self.propagation_weight), name, stop, rest, ratio))
         if weight > 0:
+            weight *= evidence.neighbors
             terms.append(VirtualAdversarial(weight, float(self.virtual_adversarial_radius)))
         return tuple(terms)
 
@@ -280,7 +324,7 @@ class AdversarialAutoencoderClassifier(
         Returns
         -------
         p : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`; rows have sum 1.
+            In the order of `classes_`, for classes of the shares `class_prior_`; rows have sum 1.
         """
         X = self._rows_to_use(X)
         return self._inference.categories(X)
@@ -302,7 +346,10 @@ class AdversarialAutoencoderClassifier(
         return np.log(p.clip(np.finfo(p.dtype).tiny))
 
     def predict(self, X: Any) -> np.ndarray:
-        """Most probable class.
+        """Class of each row, most probable where the classes weigh as they do in the labels.
+
+        The class of the largest ``class_weight_ * predict_proba(X)``: classes count as often as
+        they were labelled, which may be more often than they are among all rows.
 
         Parameters
         ----------
@@ -315,7 +362,7 @@ class AdversarialAutoencoderClassifier(
             Labels from `classes_`.
         """
         p = self.predict_proba(X)
-        return self.classes_[p.argmax(axis=1)]
+        return self.classes_[(p * self.class_weight_.astype(p.dtype)).argmax(axis=1)]
 
     def sample(
         self, n_samples: int = 1, y: Any = None, random_state: Any = None

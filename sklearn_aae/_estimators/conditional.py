@@ -12,7 +12,7 @@ from sklearn_aae._compat import CallbackSupportMixin, _fit_context, output_frame
 from sklearn_aae._estimators.fitting import fit_estimator, local_random_state
 from sklearn_aae._estimators.labelled import LabelledAdversarialAutoencoder
 from sklearn_aae._estimators.parameters import document_shared_parameters, store_parameters
-from sklearn_aae._rows.labels import class_probabilities
+from sklearn_aae._rows.labels import labelled_shares
 from sklearn_aae._training.net import AdversarialNet
 from sklearn_aae._training.plan import Data, Parts
 from sklearn_aae.modules import ConditionalAutoencoder
@@ -155,7 +155,7 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, LabelledAdversaria
         # One distribution for the styles of all classes, also where the prior has components.
         critic = self._style_critic(prior, n_components)
         critic = replace(critic, n_classes=n, prior_sees_labels=False)
-        shares = class_probabilities("empirical", labels, n, data.sample_weight)
+        shares = labelled_shares(labels, n, data.sample_weight)
         return Parts(
             critics=(critic,),
             structure=ConditionalAutoencoder,

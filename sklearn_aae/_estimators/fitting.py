@@ -22,6 +22,7 @@ from sklearn_aae._estimators.outcome import (
     restored_on_error,
     warn_of_problems,
 )
+from sklearn_aae._rows.batches import Rows
 from sklearn_aae._rows.chunks import SelectedRows
 from sklearn_aae._rows.columns import Columns, check_domain, fit_columns
 from sklearn_aae._training.acceleration import check_precision
@@ -104,6 +105,10 @@ def _go_through_stages(estimator: Any, data: Data, continued: bool, single_pass:
         net = _build(estimator, data, columns, null_deviance, k, parts, device, seed)
     net.module_.extend_range(*columns.standardized_range(data.X))
     plan = _plan(estimator, data, columns, prior, parts, random_state, single_pass)
+    rows, told = training_rows(plan, data, net)
+    if told is not None:
+        parts = estimator._informed(parts, told)
+        _set_options(estimator, net, parts)
 
     def attributes(net: AdversarialNet, draws: np.random.RandomState) -> dict[str, Any]:
         """All that a fit leaves on the estimator, with the networks as they are."""
@@ -125,7 +130,7 @@ def _go_through_stages(estimator: Any, data: Data, continued: bool, single_pass:
         state = {n: v for n, v in vars(estimator).items() if n not in estimator.get_params(False)}
         return state | attributes(moment, copy.deepcopy(random_state))
 
-    _train(estimator, plan, data, net, single_pass, snapshot)
+    _train(estimator, plan, data, net, rows, single_pass, snapshot)
     inference = estimator._inference_with(columns, net)
     advice = advice_on_divergence(net, standardize=estimator.standardize)
     check_reconstructions(inference, data.X, parts.labels, advice)
@@ -280,6 +285,7 @@ def _train(
     plan: Plan,
     data: Data,
     net: AdversarialNet,
+    rows: Rows,
     single_pass: bool,
     snapshot: Callable[[], dict[str, Any]],
 ) -> None:
@@ -289,7 +295,6 @@ def _train(
     context.call_on_fit_task_begin(estimator=estimator, **told)
     net.batch_size = plan.batch_size
     watched = watched_rows(plan, net.device)
-    rows = training_rows(plan, data, net)
 
     monitor = PriorMatch(plan.prior) if estimator.adversarial_weight > 0 else None
     callbacks: list[Any] = [LastGoodWeights()]

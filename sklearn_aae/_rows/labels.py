@@ -109,16 +109,15 @@ def class_positions(y: Any, classes: np.ndarray, n_samples: int) -> np.ndarray:
     return matches.argmax(axis=1)
 
 
-def class_probabilities(
-    class_prior: Any, positions: np.ndarray, n_classes: int, sample_weight: np.ndarray | None = None
+def labelled_shares(
+    positions: np.ndarray, n_classes: int, sample_weight: np.ndarray | None = None
 ) -> np.ndarray:
-    """Probability of each class (n_classes,) that the parameter `class_prior` stands for.
+    """Shares of the classes (n_classes,) among labelled rows, by weight.
 
     Raises
     ------
     ValueError
-        If an array has the wrong shape, a negative value, or another sum than 1, or if no labelled
-        row has a positive weight.
+        If no labelled row has a positive weight.
     """
     labelled = positions >= 0
     weight = np.ones(len(positions)) if sample_weight is None else sample_weight
@@ -128,18 +127,75 @@ def class_probabilities(
             f"sample_weight: all {int(labelled.sum())} labelled rows have weight zero, so that no "
             "label would count. Give some of them a positive weight."
         )
-    if isinstance(class_prior, str):
-        if class_prior == "empirical" or (class_prior == "auto" and labelled.all()):
-            return counts / counts.sum()
+    return counts / counts.sum()
+
+
+def class_probabilities(
+    class_prior: Any, n_classes: int, empirical: np.ndarray, *, all_labelled: bool
+) -> np.ndarray | None:
+    """Probability of each class (n_classes,) that the parameter `class_prior` stands for.
+
+    None where it has to be found out: "auto", with rows that have no label. `empirical` are the
+    shares among the labelled rows.
+
+    Raises
+    ------
+    ValueError
+        If an array has the wrong shape, a value that is negative or no number, or another sum than
+        1.
+    """
+    if not isinstance(class_prior, str):
+        return check_shares(
+            "class_prior",
+            class_prior,
+            n_classes,
+            f"one for each of the {n_classes} classes that have labels, in sorted order, "
+            'or "auto", "uniform" or "empirical"',
+        )
+    if class_prior == "uniform":
         return np.full(n_classes, 1 / n_classes)
-    p = np.asarray(class_prior)
-    numbers = p.shape == (n_classes,) and p.dtype.kind in "iuf"
-    if not numbers or not (p >= 0).all() or abs(p.sum() - 1) > 1e-6:
+    return empirical if class_prior == "empirical" or all_labelled else None
+
+
+def check_shares(name: str, shares: Any, n_classes: int, meaning: str) -> np.ndarray:
+    """Shares (n_classes,) given as the parameter `name`, with the sum 1 to the last bit.
+
+    Raises
+    ------
+    ValueError
+        If there are not n_classes of them, one is negative or no number, or the sum is not 1.
+    """
+    try:
+        p = np.asarray(shares)
+    except ValueError:  # rows of unequal length
+        p = np.asarray(None)
+    problem = ""
+    if p.dtype.kind not in "iuf":
+        problem = f"which are no numbers, of dtype {p.dtype}"
+    elif p.shape != (n_classes,):
+        problem = f"of shape {p.shape}"
+    elif not np.isfinite(p).all():
+        problem = "of which some are not finite"
+    elif (p < 0).any():
+        problem = "of which some are negative"
+    elif abs(p.sum() - 1) > 1e-6:
+        problem = f"with sum {p.sum():.6g}"
+    if problem:
         raise ValueError(
-            f"class_prior must be {n_classes} non-negative numbers with sum 1, one for each class "
-            f'in sorted order, or "auto", "uniform" or "empirical", got {class_prior!r}.'
+            f"{name} must be {n_classes} non-negative numbers with sum 1, {meaning}, got "
+            f"{shares!r}, {problem}."
         )
     return p / p.sum()
+
+
+def share_ratio(of: np.ndarray, over: np.ndarray) -> np.ndarray | None:
+    """What class probabilities that hold for some shares, `over`, times it hold for others, `of`.
+
+    1 for a class that has no share in one of them; None where the shares are the same.
+    """
+    both = (of > 0) & (over > 0)
+    ratio = np.where(both, of, 1) / np.where(both, over, 1)
+    return None if (ratio == 1).all() else ratio
 
 
 def one_hot(positions: np.ndarray, n_classes: int, dtype: Any) -> np.ndarray:

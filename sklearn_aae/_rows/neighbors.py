@@ -144,15 +144,13 @@ def shared_neighbors(nearest: np.ndarray, counting: np.ndarray | None = None) ->
 def spread_labels(
     graph: sparse.csr_array,
     labels: np.ndarray,
-    shares: np.ndarray,
+    n_classes: int,
     sample_weight: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Class probabilities of all rows, from labels that spread along a graph of neighbours.
+    """What arrives at every row of each class, from labels that spread along a graph of neighbours.
 
     In each round a row takes over what its neighbours, by the weights of the edges, hold of each
-    class, and labelled rows add their own (Zhou et al., 2004). What has arrived of a class is then
-    brought to its share of all rows (Zhu et al., 2003), or a class whose labels lie where rows are
-    dense would take those of the others.
+    class, and labelled rows add their own (Zhou et al., 2004).
 
     Parameters
     ----------
@@ -160,36 +158,29 @@ def spread_labels(
         Weights of the edges, symmetric.
     labels : ndarray of int, shape (n_rows,)
         Classes from 0, -1 for unlabelled.
-    shares : ndarray of shape (n_classes,)
-        Shares of the classes among all rows.
+    n_classes : int
+        Number of classes.
     sample_weight : ndarray of shape (n_rows,), default=None
         Weights of the rows.
 
     Returns
     -------
-    p : ndarray of float32, shape (n_rows, n_classes)
-        Rows have sum 1, or 0 where no label arrives.
+    arrived : ndarray of shape (n_rows, n_classes)
+        Non-negative; zeros where no label arrives.
 
     References
     ----------
     Zhou, Bousquet, Lal, Weston and Schölkopf (2004), "Learning with local and global consistency",
     https://papers.nips.cc/paper/2506
-
-    Zhu, Ghahramani and Lafferty (2003), "Semi-supervised learning using Gaussian fields and
-    harmonic functions", section 4, https://www.aaai.org/Papers/ICML/2003/ICML03-118.pdf
     """
-    weight = np.ones(len(labels)) if sample_weight is None else sample_weight
     labelled = np.flatnonzero(labels >= 0)
-    own = np.zeros((len(labels), len(shares)))
-    own[labelled, labels[labelled]] = weight[labelled]
+    own = np.zeros((len(labels), n_classes))
+    own[labelled, labels[labelled]] = 1 if sample_weight is None else sample_weight[labelled]
     edges = _normalized(graph)
     spread = own
     for _ in range(_ROUNDS):
         spread = _FROM_NEIGHBORS * (edges @ spread) + (1 - _FROM_NEIGHBORS) * own
-    arrived = weight @ spread
-    spread = spread * (shares / np.where(arrived > 0, arrived, 1))
-    total = spread.sum(axis=1, keepdims=True)
-    return (spread / np.where(total > 0, total, 1)).astype(np.float32)
+    return spread
 
 
 def spectral_partition(graph: sparse.csr_array, n_clusters: int, seed: int) -> np.ndarray:

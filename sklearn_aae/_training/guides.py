@@ -2,34 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.special import softmax
 
 from sklearn_aae._rows.batches import Rows
-from sklearn_aae._rows.neighbors import (
-    nearest_rows,
-    shared_neighbors,
-    spectral_partition,
-    spread_labels,
+from sklearn_aae._rows.experts import (
+    Expert,
+    Labels,
+    divide,
+    graph_expert,
+    linear_expert,
+    pooled,
 )
+from sklearn_aae._rows.neighbors import nearest_rows, shared_neighbors, spectral_partition
+from sklearn_aae._rows.shares import estimate_shares, reliability
+
+
+class Evidence(NamedTuple):
+    """What labels and a graph of the rows tell the parts of a training.
+
+    Parameters
+    ----------
+    class_prior : ndarray of shape (n_classes,)
+        Shares of the classes among all rows.
+    labelled_shares : ndarray of shape (n_classes,)
+        Shares among labelled rows, for which the target "guide" holds.
+    neighbors : float
+        Probability that neighbours tell more of the classes than a linear model does.
+    """
+
+    class_prior: np.ndarray
+    labelled_shares: np.ndarray
+    neighbors: float
 
 
 @dataclass(frozen=True)
 class Propagation:
-    """Labels spread from labelled rows along the graph, as the target "guide" of every row.
+    """What few labels tell of the class of every row, as its target "guide".
+
+    Labels spread along the graph, and a linear model of the labelled rows stands beside it.
 
     Parameters
     ----------
     n_neighbors : int
         Nearest rows of a row, at most half as many as a class has on average.
-    class_prior : ndarray of shape (n_classes,)
-        Shares of the classes among all rows.
+    n_classes : int
+        Number of classes.
+    class_prior : ndarray of shape (n_classes,) or None
+        Shares of the classes among all rows; None: to be found out.
+    spreads : bool
+        Whether labels spread; if not, the linear model speaks alone, of nothing but the shares.
     """
 
     n_neighbors: int
-    class_prior: np.ndarray
+    n_classes: int
+    class_prior: np.ndarray | None
+    spreads: bool
 
     def __call__(
         self,
@@ -38,15 +71,35 @@ class Propagation:
         sample_weight: np.ndarray | None,
         seed: int,
         continued: bool,
-    ) -> None:
-        if rows.labelled is None or labels is None:
-            return
-        n_classes = len(self.class_prior)
-        nearest = _nearest_of(rows, self.n_neighbors, n_classes, sample_weight, seed)
+    ) -> Evidence | None:
+        if labels is None:
+            return None
+        known = divide(labels, self.n_classes, sample_weight, seed)
+        expert, neighbors = linear_expert(_standardized(rows), known), 1.0
+        nearest = None
+        if self.spreads:
+            nearest = _nearest_of(rows, self.n_neighbors, self.n_classes, sample_weight, seed)
         if nearest is not None:
             graph = shared_neighbors(nearest, _counting(sample_weight))
-            spread = spread_labels(graph, labels, self.class_prior, sample_weight)
-            rows.add_target("guide", spread)
+            expert, neighbors = pooled(expert, graph_expert(graph, known), known)
+        if self.spreads:
+            guide = softmax(known.log_shares + expert.rows, axis=1)
+            rows.add_target("guide", guide.astype(np.float32))
+        return Evidence(self._class_prior(expert, known), known.shares, neighbors)
+
+    def _class_prior(self, expert: Expert, known: Labels) -> np.ndarray:
+        """Shares of the classes among all rows: counted where rows are labelled, else found out."""
+        if self.class_prior is not None:
+            return self.class_prior
+        y, weight = known.left_out
+        certainty = reliability(known.log_shares + expert.left_out, y, weight)
+        unlabelled = known.classes < 0
+        weight, rest = known.weight, known.weight[unlabelled].sum()
+        if rest == 0:
+            return known.shares
+        log_p = known.log_shares + expert.rows[unlabelled]
+        shares = estimate_shares(log_p, known.shares, weight[unlabelled], certainty)
+        return known.shares + (shares - known.shares) * (rest / weight.sum())
 
 
 @dataclass(frozen=True)
@@ -83,16 +136,21 @@ def _nearest_of(
     rows: Rows, n_neighbors: int, n_classes: int, sample_weight: np.ndarray | None, seed: int
 ) -> np.ndarray | None:
     """Nearest training rows of each, at most half as many as a class has on average."""
+    counting = _counting(sample_weight)
+    n = len(rows) if counting is None else len(counting)
+    # Where all rows are neighbours of each other, they are of one class.
+    n_neighbors = max(1, min(int(n_neighbors), n // (2 * n_classes)))
+    return nearest_rows(_standardized(rows), len(rows), n_neighbors, seed, counting)
+
+
+def _standardized(rows: Rows) -> Callable[[np.ndarray], np.ndarray]:
+    """From positions to standardised rows on the CPU."""
 
     def standardized(positions: np.ndarray) -> np.ndarray:
         x, _ = rows[torch.from_numpy(positions).to(rows.index_device)]
         return x.cpu().numpy()
 
-    counting = _counting(sample_weight)
-    n = len(rows) if counting is None else len(counting)
-    # Where all rows are neighbours of each other, they are of one class.
-    n_neighbors = max(1, min(int(n_neighbors), n // (2 * n_classes)))
-    return nearest_rows(standardized, len(rows), n_neighbors, seed, counting)
+    return standardized
 
 
 def _counting(sample_weight: np.ndarray | None) -> np.ndarray | None:

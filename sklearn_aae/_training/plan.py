@@ -61,7 +61,7 @@ class Parts:
         Classes of the rows from 0, -1 for unlabelled; None where none are used.
     guide : callable, default=None
         What rows know of each other before the training: called with the training rows, it adds to
-        them what terms need.
+        them what terms need. What it returns, unless it is None, the estimator makes parts of.
     semi_supervised : bool, default=False
         Whether labelled rows are few: every batch then brings a draw of them, and those held out
         are others, if there are enough.
@@ -78,7 +78,7 @@ class Parts:
     n_classes: int = 0
     terms: tuple[Any, ...] = ()
     labels: np.ndarray | None = None
-    guide: Callable[..., None] | None = None
+    guide: Callable[..., Any] | None = None
     semi_supervised: bool = False
     holds_out: bool = True
     thorough: bool = True

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,6 +30,18 @@ def cross_entropy(p: Tensor, q: Tensor) -> Tensor:
     return -(p * q.clamp(min=torch.finfo(q.dtype).tiny).log()).sum(dim=1)
 
 
+def reweighted(q: Tensor, ratio: np.ndarray | None) -> Tensor:
+    """Class probabilities q (n, n_classes) where shares of classes are other ones, by their ratio.
+
+    What holds with some shares holds with others once it is multiplied by the ratio of the shares
+    (Saerens et al., 2002; as "logit adjustment" in Menon et al., 2021).
+    """
+    if ratio is None:
+        return q
+    q = q * torch.as_tensor(ratio, dtype=q.dtype, device=q.device)
+    return q / q.sum(dim=1, keepdim=True).clamp(min=torch.finfo(q.dtype).tiny)
+
+
 @dataclass(frozen=True)
 class Classification:
     """Cross-entropy of the category head on labelled rows (Makhzani et al., 2015, section 4).
@@ -37,9 +50,18 @@ class Classification:
     ----------
     weight : float
         Factor in the autoencoder's objective.
+    ratio : ndarray of shape (n_classes,), default=None
+        Shares of the classes among labelled rows over those among all rows, for which the head's
+        probabilities hold; None where they are the same.
+
+    References
+    ----------
+    Menon, Jayasumana, Rawat, Jain, Veit and Kumar (2021), "Long-tail learning via logit
+    adjustment", https://arxiv.org/abs/2007.07314
     """
 
     weight: float
+    ratio: np.ndarray | None = None
     name: str = "classification"
 
     def __call__(self, net: Any, batch: Batch) -> Tensor:
@@ -49,7 +71,7 @@ class Classification:
         if "labelled" in targets:
             x, targets = targets["labelled"]
             codes = autoencoder.encode(net.corrupted(x, len(x)), net.generator_)
-        q = codes[:, autoencoder.n_components :]
+        q = reweighted(codes[:, autoencoder.n_components :], self.ratio)
         y = torch.nn.functional.one_hot(targets["y"], q.shape[1]).to(q.dtype)
         return weighted_mean(cross_entropy(y, q), targets.get("sample_weight"))
 
@@ -98,7 +120,12 @@ class Guidance:
     name : str
         Of its loss.
     stop : float, default=inf
-        Share of the training after which it is left out.
+        Share of the training after which it counts less, or not at all.
+    rest : float, default=0.0
+        Share of the weight that it has from then on.
+    ratio : ndarray of shape (n_classes,), default=None
+        Shares for which the graph's classes hold over those for which the head's do; None where
+        they are the same.
 
     References
     ----------
@@ -109,15 +136,19 @@ class Guidance:
     weight: float
     name: str
     stop: float = math.inf
+    rest: float = 0.0
+    ratio: np.ndarray | None = None
 
     def __call__(self, net: Any, batch: Batch) -> Tensor:
         """Mean over the batch in nats, of rows weighted by how sure the graph is of them."""
-        if "guide" not in batch.targets or net.progress_ >= self.stop:
+        share = self.rest if net.progress_ >= self.stop else 1.0
+        if "guide" not in batch.targets or share == 0:
             return batch.x.new_zeros(())
-        q = batch.codes[:, net.module_.n_components :]
+        q = reweighted(batch.codes[:, net.module_.n_components :], self.ratio)
         p = batch.targets["guide"].to(q.dtype)
         sureness = 1 - cross_entropy(p, p) / math.log(p.shape[1])
-        return weighted_mean(sureness * cross_entropy(p, q), batch.targets.get("sample_weight"))
+        loss = weighted_mean(sureness * cross_entropy(p, q), batch.targets.get("sample_weight"))
+        return share * loss
 
 
 @dataclass(frozen=True)

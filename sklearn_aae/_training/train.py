@@ -16,8 +16,12 @@ from sklearn_aae._training.networks import seeded_global_generator
 from sklearn_aae._training.plan import Data, Plan
 
 
-def training_rows(plan: Plan, data: Data, net: AdversarialNet) -> Rows:
-    """The rows to train on as batches, with all that the losses ask of them."""
+def training_rows(plan: Plan, data: Data, net: AdversarialNet) -> tuple[Rows, Any]:
+    """The rows to train on as batches, with all that the losses ask of them.
+
+    And what the guide of the parts tells of the rows; None where there is no guide, or it tells
+    only the rows.
+    """
     parts, columns = plan.parts, plan.columns
     targets: dict[str, np.ndarray] = {} if parts.labels is None else {"y": parts.labels}
     if data.sample_weight is not None:
@@ -43,9 +47,11 @@ def training_rows(plan: Plan, data: Data, net: AdversarialNet) -> Rows:
         targets=targets,
         labelled=labelled,
     )
+    told = None
     if parts.guide is not None:
-        parts.guide(rows, labels, chosen.get("sample_weight"), net.seed, bool(net.history))
-    return rows
+        weight = chosen.get("sample_weight")
+        told = parts.guide(rows, labels, weight, net.seed, bool(net.history))
+    return rows, told
 
 
 def watched_rows(plan: Plan, device: str) -> Rows | None:

@@ -12,6 +12,7 @@ from torch import nn
 
 from sklearn_aae._compat import CONFIGURATION_ATTRIBUTES, configuration, configure
 from sklearn_aae._estimators.base import BaseAdversarialAutoencoder
+from sklearn_aae._estimators.classifier import AdversarialAutoencoderClassifier
 from sklearn_aae._files.archive import InvalidModelFileError, check_keys, require
 from sklearn_aae._training.networks import seeded_global_generator
 from sklearn_aae.persistence.decoding import Decoder
@@ -44,8 +45,8 @@ def upgraded(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """A document of the first format, and its arrays, as those of the second.
 
-    It had no parameters that came later, no flow, and the columns in five attributes, with centre
-    and scale once more in the likelihood.
+    It had no parameters that came later, no flow, no weights of a classifier's classes, and the
+    columns in five attributes, with centre and scale once more in the likelihood.
     """
     attributes, parameters = document["attributes"], document["parameters"]
     known = {cls.__name__: inspect.signature(cls).parameters for cls in MODELS}
@@ -57,6 +58,10 @@ def upgraded(
     arrays = {name: array for name, array in arrays.items() if name not in doubles}
     attributes.pop("_knee")
     attributes["_columns"] = {"type": "object", "class": "Columns", "fields": fields}
+    if document["class"] == AdversarialAutoencoderClassifier.__name__:
+        shares, name = attributes["class_prior_"], "attributes.class_weight_"
+        attributes["class_weight_"] = shares | {"name": name}
+        arrays[name] = np.ones_like(arrays[shares["name"]])
     module = document["net"]["module"]
     module = module | {"arguments": {"flow": None} | module["arguments"]}
     document = document | {

@@ -176,6 +176,11 @@ _SCORES: dict[str, Rule] = {
     "_held_out_scores": _optional(_sorted_scores),
 }
 _LABELS: dict[str, Rule] = {"classes_": _classes, "class_prior_": _array("f8", "c", low=0, total=1)}
+# Of a classifier, which may have been told of other shares than the labels have.
+_WEIGHTED_LABELS: dict[str, Rule] = {
+    **_LABELS,
+    "class_weight_": _array("f8", "c", low=0),
+}
 _CLUSTERS: dict[str, Rule] = {
     "cluster_centers_": _array("f4", "c", "k", finite=False),
     "labels_": _array("i", "rows", low=0),
@@ -187,6 +192,7 @@ _CLUSTERS: dict[str, Rule] = {
 _PROBLEMS = {
     "classes_": "are no {c} sorted classes, two at least",
     "class_prior_": "are no {c} shares with sum 1",
+    "class_weight_": "are no {c} weights",
     "cluster_centers_": "are not the heads of the clusters",
     "labels_": "are no clusters from 0 to {last}",
     "cluster_sizes_": "are not those of labels_",
@@ -218,7 +224,7 @@ MODELS: dict[type, Model] = {
     AdversarialAutoencoder: Model(Autoencoder, _SCORES, _of_codes),
     AdversarialAutoencoderClassifier: Model(
         CategoricalAutoencoder,
-        _LABELS,
+        _WEIGHTED_LABELS,
         lambda k, n, _: [Comparison("prior", (0, k + n)), Comparison("categories", (k, k + n))],
     ),
     AdversarialAutoencoderClusterer: Model(
