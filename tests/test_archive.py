@@ -5,6 +5,9 @@ import json
 import os
 import pickle
 import stat
+import subprocess
+import sys
+import time
 import tracemalloc
 import zipfile
 
@@ -83,6 +86,77 @@ def test_a_failing_write_leaves_everything_as_it_was(path, target, error, monkey
     monkeypatch.setattr(target, fail)
     with pytest.raises(type(error)):
         write_archive(path, {"new": 1}, {})
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == [path.name]
+
+
+WRITE_FOR_EVER = """
+import sys
+import numpy as np
+from sklearn_aae._files.archive import write_archive
+arrays = {"a": np.full(200_000, int(sys.argv[2]))}
+print("started", flush=True)
+while True:
+    write_archive(sys.argv[1], {"writer": int(sys.argv[2])}, arrays)
+"""
+
+
+def writers(path, n):
+    """Processes that write a file over and over, each its own content; they have begun."""
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITE_FOR_EVER, str(path), str(i)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(n)
+    ]
+    assert [process.stdout.readline() for process in started] == n * ["started\n"]
+    return started
+
+
+def killed(processes):
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def test_processes_that_write_one_path_leave_the_file_of_one_of_them(path):
+    started = writers(path, 2)
+    seen = set()
+    deadline = time.monotonic() + 20
+    try:
+        while len(seen) < 2 and time.monotonic() < deadline:
+            document, arrays, _ = read_archive(path)  # never half of a file, nor a mixture
+            if document != DOCUMENT:
+                assert set(arrays["a"]) == {document["writer"]}
+                seen.add(document["writer"])
+    finally:
+        killed(started)
+    assert seen == {0, 1}
+
+
+def test_a_writer_that_is_killed_leaves_a_whole_file(path):
+    rng = np.random.RandomState(0)
+    for _ in range(3):
+        started = writers(path, 1)
+        time.sleep(rng.uniform(0, 0.1))
+        killed(started)
+        document, arrays, _ = read_archive(path)
+        assert document == DOCUMENT or set(arrays["a"]) == {document["writer"]}
+
+
+def test_a_disk_that_is_full_leaves_the_old_file(path):
+    resource = pytest.importorskip("resource", reason="limits of files are those of POSIX")
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # What is written beyond the limit fails as on a full disk; Python ignores the signal.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            write_archive(path, DOCUMENT, {"a": np.zeros(10_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]
 
@@ -215,6 +289,29 @@ def test_a_sparse_file_of_any_size_is_refused(path):
         pytest.skip("this file system has no files of this size")
     with pytest.raises(InvalidModelFileError, match="more than the memory"):
         read_archive(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with a name are those of POSIX")
+def test_a_pipe_that_nobody_writes_to_is_refused_at_once(path, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(InvalidModelFileError, match="no regular file"):
+            read_archive(tmp_path / name)
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "/dev/tty"])
+def test_devices_are_refused_at_once(device):
+    if not os.path.exists(device):
+        pytest.skip(f"there is no {device}")
+    # Without a terminal, /dev/tty cannot be opened.
+    with pytest.raises((InvalidModelFileError, OSError), match=r"no regular file|/dev/tty"):
+        read_archive(device)
+
+
+def test_a_directory_is_an_error_of_the_system(tmp_path):
+    with pytest.raises(IsADirectoryError, match=tmp_path.name):
+        read_archive(tmp_path)
 
 
 def test_a_newer_format_says_what_to_do(path):

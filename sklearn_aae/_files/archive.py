@@ -173,10 +173,8 @@ def read_archive(path: str | os.PathLike[str]) -> tuple[Any, dict[str, np.ndarra
 
 def _bytes_of(path: str | os.PathLike[str]) -> tuple[bytes, int, dict[str, Any]]:
     """A regular file that starts as ours do, read once, with its header and the length of it."""
-    # Without waiting: nobody may ever write to a pipe.
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
+    with open(path, "rb", opener=_open_at_once) as file:
+        status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise InvalidModelFileError("it is no regular file but a pipe or a device")
         size = status.st_size
@@ -205,6 +203,11 @@ def _bytes_of(path: str | os.PathLike[str]) -> tuple[bytes, int, dict[str, Any]]
     if len(data) != size:
         raise InvalidModelFileError("its size changed while it was read")
     return data, n_header, entries
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Without waiting: nobody may ever write to a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _end(name: str, entry: Any) -> int:
