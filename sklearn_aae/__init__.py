@@ -22,6 +22,7 @@ __all__ = [
     "load",
     "metrics",
     "modules",
+    "onnx",
     "persistence",
     "priors",
     "save",

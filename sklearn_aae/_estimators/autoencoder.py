@@ -115,7 +115,8 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
     Notes
     -----
     The density keeps up to 2,000 training rows as references, as nearest-neighbour methods do, and
-    that of codes up to 20,000 codes. After `partial_fit` they are those of the last chunk.
+    that of codes up to 20,000 codes: whoever has the model can read them. After `partial_fit` they
+    are those of the last chunk.
 
     Draws with ``sampler="density"`` come from a mixture of normal distributions, one for the
     neighbourhood of each code [4]_: they are new, but not far from training rows.

@@ -44,7 +44,7 @@ _EPSILON = 1e-6
 _ROUNDING = 4 * float(np.finfo(np.float32).eps)
 
 # Squares of anything further out than this would overflow.
-_FURTHEST = 1e150
+FURTHEST = 1e150
 
 
 class Density(NamedTuple):
@@ -63,7 +63,7 @@ class Density(NamedTuple):
 
 def _joined(decoded: np.ndarray, residual: np.ndarray, residual_scale: float) -> np.ndarray:
     joined = np.concatenate([decoded, residual_scale * residual], axis=1)
-    return joined.clip(-_FURTHEST, _FURTHEST, out=joined)
+    return joined.clip(-FURTHEST, FURTHEST, out=joined)
 
 
 def fit_density(decoded: np.ndarray, residual: np.ndarray, n_components: int) -> Density:
@@ -165,12 +165,18 @@ class NeighborSearch:
 
 def log_density(density: Density, rho_squared: np.ndarray) -> np.ndarray:
     """Log density in nats, (n_samples,), from the mean squared distances to the neighbours."""
+    d = density.references.shape[1] // 2
+    return log_constant(density) - 0.5 * d * np.log(rho_squared + density.epsilon * d)
+
+
+def log_constant(density: Density) -> float:
+    """The part of `log_density` that all rows share."""
     m, d = len(density.references), density.references.shape[1] // 2
     log_ball = 0.5 * d * math.log(math.pi) - math.lgamma(0.5 * d + 1)
     log_share = math.log(density.n_neighbors / m)
     n_components = d / density.residual_scale**2
     log_volume = max(0.0, d - n_components) * math.log(density.residual_scale)
-    return log_share + log_volume - log_ball - 0.5 * d * np.log(rho_squared + density.epsilon * d)
+    return log_share + log_volume - log_ball
 
 
 def column_contributions(density: Density, decoded: np.ndarray, residual: np.ndarray) -> np.ndarray:

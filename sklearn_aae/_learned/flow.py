@@ -120,7 +120,7 @@ class _Coupling(nn.Module):
 
     def _shape(self, seen: Tensor) -> Tensor:
         if self.n_seen == 0:
-            seen = seen.new_zeros(len(seen), 1)
+            seen = seen.new_zeros(seen.shape[0], 1)
         return self.network(seen).unflatten(1, (self.n_mapped, -1))
 
     def forward(self, e: Tensor) -> tuple[Tensor, Tensor]:
@@ -131,8 +131,21 @@ class _Coupling(nn.Module):
     def inverse(self, z: Tensor) -> Tensor:
         seen, mapped = z.tensor_split([self.n_seen], dim=1)
         mapped, _ = rational_quadratic_spline(mapped, self._shape(seen), inverse=True)
-        # Of its float32 entries the transpose is no inverse in double precision.
-        return torch.linalg.solve(self.rotation, torch.cat([seen, mapped], dim=1), left=False)
+        return _undone(torch.cat([seen, mapped], dim=1), self.rotation)
+
+
+def _undone(z: Tensor, matrix: Tensor) -> Tensor:
+    """Rows that times a matrix are z, where its columns are orthogonal, in float32.
+
+    In double precision the transpose, each row over the square of its length, is no inverse.
+    """
+    if not torch.compiler.is_exporting():
+        return torch.linalg.solve(matrix, z, left=False)
+    # Other programs do not solve; one step of Newton's doubles the digits.
+    inverse = matrix.T / matrix.square().sum(dim=0)[:, None]
+    for _ in range(2):
+        inverse = 2 * inverse - inverse @ matrix @ inverse
+    return z @ inverse
 
 
 class SplineFlow(nn.Module):
@@ -194,7 +207,7 @@ class SplineFlow(nn.Module):
     def forward(self, e: Tensor) -> tuple[Tensor, Tensor]:
         """Mapped rows (n, n_components), and log |det J| (n,) of the map."""
         z = (e - self.mean) @ self.whitening
-        log_determinant = torch.linalg.slogdet(self.whitening).logabsdet.expand(len(z))
+        log_determinant = torch.linalg.slogdet(self.whitening).logabsdet.expand(z.shape[0])
         for layer in self.layers:
             z, log_slope = layer(z)
             log_determinant = log_determinant + log_slope
@@ -204,7 +217,7 @@ class SplineFlow(nn.Module):
         """Rows (n, n_components) that `forward` maps to z."""
         for layer in reversed(self.layers):
             z = layer.inverse(z)
-        return torch.linalg.solve(self.whitening, z, left=False) + self.mean
+        return _undone(z, self.whitening) + self.mean
 
 
 class Transport(nn.Module):

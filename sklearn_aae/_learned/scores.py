@@ -25,7 +25,8 @@ def density_scores(
     search = NeighborSearch(density, X.dtype)
 
     def score(x: Tensor) -> Tensor:
-        rho_squared = search.mean_squares(*inference.split(autoencoder, x))
+        decoded, residual = (part.cpu().numpy() for part in inference.split(autoencoder, x))
+        rho_squared = search.mean_squares(decoded, residual)
         return torch.from_numpy(log_density(density, rho_squared))
 
     return inference.on_rows(score, X, None)
@@ -33,24 +34,25 @@ def density_scores(
 
 def reconstruction_scores(inference: Inference, X: np.ndarray | SelectedRows) -> np.ndarray:
     """Log-likelihood of rows given their reconstructions."""
-    autoencoder, likelihood = inference.in_dtype_of(X), inference.columns.likelihood
+    autoencoder = inference.in_dtype_of(X)
+    return inference.on_rows(lambda x: reconstruction_score(inference, autoencoder, x), X, None)
 
-    def score(x: Tensor) -> Tensor:
-        output = autoencoder(x)
-        exact = likelihood.to(x.device, torch.float64)
-        return exact.log_prob(output.double(), x.double()).sum(dim=1)
 
-    return inference.on_rows(score, X, None)
+def reconstruction_score(inference: Inference, autoencoder: Any, x: Tensor) -> Tensor:
+    """Log-likelihood (n,) of standardised rows given their reconstructions."""
+    exact = inference.columns.likelihood.to(x.device, torch.float64)
+    return exact.log_prob(autoencoder(x).double(), x.double()).sum(dim=1)
 
 
 def prior_scores(inference: Inference, X: np.ndarray | SelectedRows, prior: Any) -> np.ndarray:
     """Log density of codes under the prior."""
     autoencoder = inference.in_dtype_of(X)
+    return inference.on_rows(lambda x: prior_score(autoencoder, prior, x), X, None)
 
-    def score(x: Tensor) -> Tensor:
-        return prior.log_prob(autoencoder.encode(x).double())
 
-    return inference.on_rows(score, X, None)
+def prior_score(autoencoder: Any, prior: Any, x: Tensor) -> Tensor:
+    """Log density (n,) of the codes of standardised rows."""
+    return prior.log_prob(autoencoder.encode(x).double())
 
 
 def discriminator_scores(
@@ -61,11 +63,16 @@ def discriminator_scores(
     discriminator = in_dtype(discriminator, X.dtype)
 
     def score(x: Tensor) -> Tensor:
-        z = autoencoder.encode(x)
-        unlabelled = torch.full((len(z),), -1, device=z.device)
-        return discriminator(critic.with_labels(z, unlabelled)).squeeze(1)
+        return discriminator_score(autoencoder, critic, discriminator, x)
 
     return inference.on_rows(score, X, None)
+
+
+def discriminator_score(autoencoder: Any, critic: Critic, discriminator: Any, x: Tensor) -> Tensor:
+    """Logit (n,) of the codes of standardised rows."""
+    z = autoencoder.encode(x)
+    unlabelled = torch.full_like(z[:, 0], -1, dtype=torch.int64)
+    return discriminator(critic.with_labels(z, unlabelled)).squeeze(1)
 
 
 def offset(

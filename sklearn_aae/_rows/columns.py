@@ -72,6 +72,10 @@ class Columns:
         # A single row counts as contiguous whatever its stride.
         plain = X.flags.c_contiguous and X.flags.writeable and min(X.strides) >= 0
         x = torch.from_numpy(X if plain else X.copy())
+        return self.scaled(x)
+
+    def scaled(self, x: Tensor) -> Tensor:
+        """Rows less centre, over scale, in their dtype."""
         # In place: to write a new array takes as long as the division. What overflows is far
         # enough: it is squashed or moved to the border.
         center, scale = self.likelihood.center, self.likelihood.scale

@@ -83,19 +83,19 @@ class Inference:
 
         return self._in_chunks(decoded, inputs, self.n_features, torch.tensor)
 
-    def split(self, autoencoder: Autoencoder, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    def split(self, autoencoder: Autoencoder, x: Tensor) -> tuple[Tensor, Tensor]:
         """Decoding and residual of standardised rows x, in standardised units, float64."""
         decoded = self.mean(autoencoder(x)).double()
         exact = self.columns.likelihood.to(x.device, torch.float64)
         decoded = squashed(decoded.sub_(exact.center).div_(exact.scale), exact.knee)
-        return decoded.cpu().numpy(), (x.double() - decoded).cpu().numpy()
+        return decoded, x.double() - decoded
 
     def split_rows(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Decodings and residuals (n_samples, n_features) of rows, in standardised units."""
         autoencoder, d = self.in_dtype_of(X), self.n_features
 
         def split(x: Tensor) -> Tensor:
-            return torch.from_numpy(np.concatenate(self.split(autoencoder, x), axis=1))
+            return torch.cat(self.split(autoencoder, x), dim=1)
 
         joined = self.on_rows(split, X, 2 * d).astype(np.float64)
         return joined[:, :d], joined[:, d:]

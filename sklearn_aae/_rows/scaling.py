@@ -136,7 +136,7 @@ def squashed(x: Tensor, knee: float = KNEE) -> Tensor:
     x = x.clamp(-largest, largest).contiguous()
     if math.isinf(knee):
         return x
-    if x.device.type != "cpu":  # choosing values would wait for the device
+    if not _can_be_looked_at(x):
         return _beyond_knee(x, (x.abs() / knee).clamp(min=1))
     # Few values lie out there, if any, and logarithms take time.
     values = x.view(-1)
@@ -151,15 +151,18 @@ def _beyond_knee(x: Tensor, excess: Tensor) -> Tensor:
 
 
 def _is_within(x: Tensor, knee: float) -> bool:
-    """Whether it is known that all values are finite and none lies beyond the knee.
-
-    On other devices than the CPU it is not asked for: the answer would have to be waited for.
-    """
-    if x.device.type != "cpu" or x.numel() == 0:
+    """Whether it is known that all values are finite and none lies beyond the knee."""
+    if not _can_be_looked_at(x) or x.numel() == 0:
         return False
     lowest, highest = (v.item() for v in x.aminmax())
     furthest = max(-lowest, highest)
     return math.isfinite(furthest) and furthest <= knee
+
+
+def _can_be_looked_at(x: Tensor) -> bool:
+    """Whether values may decide what is done: elsewhere one would have to wait for a device, or
+    there are none, where a graph is made of the operations."""
+    return x.device.type == "cpu" and not torch.compiler.is_exporting()
 
 
 def unsquashed(y: Tensor, knee: float = KNEE) -> Tensor:

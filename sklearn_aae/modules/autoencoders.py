@@ -139,7 +139,7 @@ class Autoencoder(nn.Module):
 
     def _eta(self, like: Tensor, generator: torch.Generator | None) -> Tensor:
         """Noise of the posterior, (n, n_components), for n rows: its centre without a generator."""
-        shape = (len(like), self.n_components)
+        shape = (like.shape[0], self.n_components)
         if generator is None:
             return like.new_zeros(shape)
         return torch.randn(shape, generator=generator, device=like.device, dtype=like.dtype)

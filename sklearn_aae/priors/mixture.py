@@ -84,8 +84,9 @@ class MixtureOfGaussians(Prior):
 
     def component_log_prob(self, z: Tensor) -> Tensor:
         """Log density of every component, tensor (n, n_classes)."""
-        angle = 2 * math.pi * torch.arange(self.n_classes, device=z.device) / self.n_classes
-        cos, sin = angle.cos().to(z.dtype), angle.sin().to(z.dtype)
+        n = torch.arange(self.n_classes, device=z.device, dtype=z.dtype)
+        angle = 2 * math.pi * n / self.n_classes
+        cos, sin = angle.cos(), angle.sin()
         radial = z[:, :1] * cos + z[:, 1:2] * sin - self.radius
         tangential = z[:, 1:2] * cos - z[:, :1] * sin
         squares = (radial / self.radial_scale).square() + (

@@ -1,0 +1,1 @@
+"""Methods of fitted estimators as graphs that other programs run."""
