@@ -235,6 +235,30 @@ def test_shares_steer_what_is_predicted_where_labels_say_little():
     assert shares[0.8] > shares[0.2] + 0.2
 
 
+OVERLAPPING, RARE = make_blobs([270, 30], 4, centers=[[0] * 4, [1] * 4], random_state=0)
+
+
+def test_weights_of_classes_move_what_is_predicted_and_not_the_probabilities():
+    recall, means = {}, {}
+    for weight in (None, "balanced", {1: 100}):
+        model = make(max_iter=40, class_weight=weight).fit(OVERLAPPING, RARE)
+        p = model.predict_proba(OVERLAPPING)
+        means[str(weight)] = p[:, 1].mean()
+        recall[str(weight)] = (model.predict(OVERLAPPING)[RARE == 1] == 1).mean()
+        assert_allclose(model.class_prior_, [0.9, 0.1])
+        assert_array_equal(model.predict(OVERLAPPING), (p * model.class_weight_).argmax(axis=1))
+        ratio = model.class_weight_[1] / model.class_weight_[0]
+        assert_allclose(ratio, {"None": 1, "balanced": 9}.get(str(weight), 100))
+    assert recall["None"] < recall["balanced"] <= recall["{1: 100}"]
+    assert_allclose(means["balanced"], 0.1, atol=0.05)
+
+
+def test_weights_of_classes_that_are_equal_change_nothing():
+    p = make().fit(X, FEW).predict_proba(X)
+    even = make(class_weight={0: 1, 1: 1}).fit(X, FEW)
+    assert_allclose(even.predict_proba(X), p, atol=1e-5)
+
+
 def test_weights_count_for_the_shares():
     weight = np.where(Y == 0, 3.0, 1.0)
     assert_allclose(make().fit(X, Y, sample_weight=weight).class_prior_, [0.6, 0.2, 0.2])
@@ -410,6 +434,9 @@ def test_bad_labels_leave_the_estimator_as_it_was(fitted, y, message):
     ("parameters", "message"),
     [
         ({"class_prior": [0.5, 0.5]}, "class_prior must be 3 non-negative .*got .0.5, 0.5."),
+        ({"class_weight": {7: 1}}, "class_weight=.7: 1. has weights of labels .*: .7.. Classes"),
+        ({"class_weight": {0: -1}}, "class_weight must have non-negative numbers"),
+        ({"class_weight": "even"}, "class_weight.*Got 'even'"),
         ({"class_prior": "even"}, "class_prior.*Got 'even'"),
         ({"classification_weight": 0}, "classification_weight.*Got 0"),
         ({"category_weight": -1}, "category_weight.*Got -1"),

@@ -181,6 +181,51 @@ def test_one_cluster_is_an_autoencoder_with_a_shifted_code():
     assert_allclose(model.predict_proba(X), 1)
 
 
+# Clusters of unequal size.
+
+
+UNEQUAL, GROUP = make_blobs([500, 100, 20], n_features=5, random_state=1)
+
+
+@pytest.mark.parametrize("cluster_prior", ["uniform", "auto", [100 / 620, 20 / 620, 500 / 620]])
+def test_groups_of_unequal_size_are_found(cluster_prior):
+    model = make(cluster_prior=cluster_prior, max_iter=40).fit(UNEQUAL)
+    assert adjusted_rand_score(GROUP, model.labels_) > 0.95
+    expected = [1 / 3] * 3
+    if cluster_prior == "auto":
+        expected = (model.cluster_sizes_ + 1) / 623
+    elif cluster_prior != "uniform":
+        assert_array_equal(model.cluster_sizes_, [100, 20, 500])  # in the order of the shares
+        expected = cluster_prior
+    assert_allclose(model.cluster_prior_, expected, atol=0.01)
+    drawn = np.bincount(model.sample(5000, random_state=0)[1], minlength=3) / 5000
+    assert_allclose(drawn, model.cluster_prior_, atol=0.03)
+
+
+def test_equal_shares_are_a_prior_like_any_other():
+    even = make(cluster_prior=[1 / 3] * 3).fit(X)
+    assert_array_equal(even.labels_, make().fit(X).labels_)
+    assert_allclose(even.cluster_prior_, 1 / 3)
+
+
+def test_critic_and_balance_hold_to_the_shares():
+    model = make(cluster_prior=[0.5, 0.3, 0.2]).fit(X)
+    _, categories = model.net_.game.critics
+    assert_allclose(categories.prior.probabilities, [0.5, 0.3, 0.2])
+    (balance,) = [term for term in model.net_.terms if term.name == "balance"]
+    assert_allclose(balance.shares, [0.5, 0.3, 0.2])
+
+
+def test_a_fit_that_goes_on_keeps_the_shares_of_the_partition():
+    model = make(cluster_prior="auto", warm_start=True).fit(UNEQUAL)
+    before = model.cluster_prior_
+    assert_array_equal(model.fit(UNEQUAL).cluster_prior_, before)
+
+
+def test_without_neighbours_nothing_tells_the_shares():
+    assert_allclose(make(cluster_prior="auto", agreement_weight=0).fit(X).cluster_prior_, 1 / 3)
+
+
 # Bad input.
 
 
@@ -190,6 +235,11 @@ def test_one_cluster_is_an_autoencoder_with_a_shifted_code():
         ({"n_clusters": 201}, "n_clusters=201 is more than the n_samples=200 rows"),
         ({"n_clusters": 0}, "n_clusters.*Got 0"),
         ({"n_clusters": 2.5}, "n_clusters.*Got 2.5"),
+        ({"cluster_prior": "even"}, "cluster_prior.*Got 'even'"),
+        ({"cluster_prior": [0.5, 0.5]}, "cluster_prior must be 3 non-negative .* of shape .2,."),
+        ({"cluster_prior": [0.5, 0.7, -0.2]}, "cluster_prior must be .* some are negative"),
+        ({"cluster_prior": [0.5, 0.5, np.nan]}, "cluster_prior must be .* some are not finite"),
+        ({"cluster_prior": [0.5, 0.5, 0.5]}, "cluster_prior must be .* with sum 1.5"),
         ({"category_weight": 0}, "category_weight.*Got 0"),
         ({"separation_weight": -1}, "separation_weight.*Got -1"),
         ({"separation_distance": 0}, "separation_distance.*Got 0"),

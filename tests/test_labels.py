@@ -5,11 +5,13 @@ import re
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.utils.class_weight import compute_class_weight
 
 from sklearn_aae._rows.labels import (
     check_shares,
     class_positions,
     class_probabilities,
+    class_weights,
     encode_labels,
     labelled_shares,
     one_hot,
@@ -198,6 +200,42 @@ def test_probabilities_that_hold_for_some_shares_hold_for_others_by_their_ratio(
     assert share_ratio(some, some) is None
     assert_allclose(share_ratio(np.array([0.4, 0.6, 0]), np.array([0, 0.5, 0.5])), [1, 1.2, 1])
     assert_allclose(share_ratio(np.array([0.4, 0.6, 0]), np.array([0.1, 0.4, 0.5])), [4, 1.5, 1])
+
+
+CLASSES, SHARES = np.array(["a", "b"]), np.array([0.75, 0.25])
+
+
+def test_weights_of_classes_are_those_of_scikit_learn():
+    y = np.array(["a", "a", "a", "b"])
+    for given in ("balanced", {"a": 2}, {"a": 0.5, "b": 3}, {}):
+        expected = compute_class_weight(given or None, classes=CLASSES, y=y)
+        assert_allclose(class_weights(given, CLASSES, SHARES), expected)
+    assert class_weights(None, CLASSES, SHARES) is None
+    # A class that has no label in a fit that goes on.
+    assert_allclose(
+        class_weights("balanced", np.arange(3), np.array([0.5, 0, 0.5])), [2 / 3, 1, 2 / 3]
+    )
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "message"),
+    [
+        ({"c": 1}, "weights of labels that are no classes: ['c']. Classes: ['a', 'b']"),
+        ({0: 1}, "weights of labels that are no classes: [0]"),
+        (
+            {"a": -1},
+            "non-negative numbers as weights, of labelled classes not all 0, got {'a': -1}",
+        ),
+        ({"a": np.nan}, "non-negative numbers"),
+        ({"a": np.inf}, "non-negative numbers"),
+        ({"a": "1"}, "non-negative numbers"),
+        ({"a": 0, "b": 0}, "not all 0"),
+    ],
+    ids=str,
+)
+def test_what_are_no_weights_of_classes(class_weight, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        class_weights(class_weight, CLASSES, SHARES)
 
 
 def test_one_hot_rows():

@@ -257,12 +257,15 @@ def test_certainty_is_the_entropy_of_the_rows_without_noise():
     assert_allclose(Certainty(1.0)(net, batch).item(), expected.item(), rtol=1e-6)
 
 
-def test_balance_is_the_divergence_of_the_shares_from_equal_ones():
+def test_balance_is_the_divergence_of_the_shares_from_those_wanted():
     net = linear_net(WEIGHT)
     batch = batch_of(net, ROWS, 2)
     shares = batch.codes[2:, 1:].mean(dim=0).detach().numpy()
     expected = stats.entropy(shares, np.full(len(shares), 1 / len(shares)))
     assert_allclose(Balance(1.0)(net, batch).item(), expected, rtol=1e-5)
+    wanted = np.arange(1, len(shares) + 1) / np.arange(1, len(shares) + 1).sum()
+    value = Balance(1.0, wanted)(net, batch)
+    assert_allclose(value.item(), stats.entropy(shares, wanted), rtol=1e-5)
     certain = linear_net(1e4 * WEIGHT)
     value = Balance(1.0)(certain, batch_of(certain, ROWS[:1]))
     value.backward()
@@ -370,6 +373,15 @@ def test_of_guidance_a_rest_may_stay():
     net.progress_ = 0.5
     after = Guidance(1.0, "guidance", stop=0.5, rest=0.3)(net, batch)
     assert_allclose(after.item(), 0.3 * before.item(), rtol=1e-6)
+
+
+def test_a_class_of_twice_the_weight_counts_twice():
+    net = linear_net(WEIGHT)
+    y = torch.arange(len(ROWS)) % 3
+    each = F.cross_entropy(F.linear(ROWS, net.module_.encoder.weight), y, reduction="none")
+    factor = np.array([2.0, 1.0, 0.0])
+    value = Classification(1.0, class_weight=factor)(net, batch_of(net, ROWS, y=y))
+    assert_allclose(value.item(), (each * torch.tensor(factor)[y]).mean().item(), rtol=1e-6)
 
 
 def test_labels_and_guide_are_compared_where_their_shares_hold():

@@ -28,7 +28,12 @@ from sklearn_aae._estimators.parameters import (
     document_shared_parameters,
     store_parameters,
 )
-from sklearn_aae._rows.labels import class_probabilities, labelled_shares, share_ratio
+from sklearn_aae._rows.labels import (
+    class_probabilities,
+    class_weights,
+    labelled_shares,
+    share_ratio,
+)
 from sklearn_aae._training.guides import Evidence, Propagation
 from sklearn_aae._training.net import AdversarialNet
 from sklearn_aae._training.plan import Data, Parts
@@ -64,6 +69,12 @@ class AdversarialAutoencoderClassifier(
         rows without labels [5]_, since the rows that somebody labelled need not have the shares of
         the others: as far as labels that are left out in turn can be told apart, and the shares
         among the labelled rows for the rest.
+
+    class_weight : dict, "balanced" or None, default=None
+        How much labelled rows of each class count, in the training and in what `predict` decides,
+        besides `sample_weight`: ``{label: weight}``, 1 for classes that are not named; "balanced":
+        the classes count alike; None: they count as often as they are labelled. Probabilities hold
+        for `class_prior` all the same.
 
     category_weight : float, default=0.3
         Weight of the match of class probabilities with one-hot vectors; where rows have no label,
@@ -102,7 +113,7 @@ class AdversarialAutoencoderClassifier(
         Their shares among all rows, given or found out, for which `predict_proba` holds.
     class_weight_ : ndarray of shape (n_classes,)
         What probabilities are multiplied by in `predict`: the shares of the classes among labelled
-        rows over `class_prior_`, 1 where they are the same.
+        rows, weighted by `class_weight`, over `class_prior_`; 1 where they are the same.
     n_components_ : int
         Width of the style.
     n_iter_ : int
@@ -168,6 +179,7 @@ class AdversarialAutoencoderClassifier(
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **CONSTRAINTS,
         "class_prior": [StrOptions({"auto", "uniform", "empirical"}), "array-like"],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
         "category_weight": [NON_NEGATIVE],
         "classification_weight": [POSITIVE],
         "propagation_weight": [NON_NEGATIVE],
@@ -207,6 +219,7 @@ class AdversarialAutoencoderClassifier(
         tol: float = 1e-4,
         warm_start: bool = False,
         class_prior: Any = "auto",
+        class_weight: Any = None,
         category_weight: float = 0.3,
         classification_weight: float = 1.0,
         propagation_weight: float = 1.0,
@@ -287,29 +300,37 @@ class AdversarialAutoencoderClassifier(
         both = Joint(style.prior.first, prior, n_components=style.prior.n_components)
         weight = float(self.category_weight) * evidence.neighbors
         ratio = share_ratio(evidence.labelled_shares, shares)
+        empirical = evidence.labelled_shares
+        weights = class_weights(self.class_weight, parts.attributes["classes_"], empirical)
+        decisive = ratio
+        if weights is not None:
+            weights = weights / (weights @ empirical)  # mean 1 over the labelled rows
+            decisive = share_ratio(empirical * weights, shares)
+        classification = Classification(float(self.classification_weight), decisive, weights)
         return replace(
             parts,
             critics=(replace(style, prior=both), replace(categories, prior=prior, weight=weight)),
-            terms=self._terms(evidence, ratio, spreads=getattr(parts.guide, "spreads", False)),
+            terms=(classification, *self._terms_without_labels(parts, evidence.neighbors, ratio)),
             attributes={
                 **parts.attributes,
                 "class_prior_": shares,
-                "class_weight_": np.ones(n) if ratio is None else ratio,
+                "class_weight_": np.ones(n) if decisive is None else decisive,
             },
         )
 
-    def _terms(
-        self, evidence: Evidence, ratio: np.ndarray | None, *, spreads: bool
+    def _terms_without_labels(
+        self, parts: Parts, neighbors: float, ratio: np.ndarray | None
     ) -> tuple[Any, ...]:
-        terms: list[Any] = [Classification(float(self.classification_weight), ratio)]
+        """What the losses ask of rows whether they have a label or not."""
+        terms: list[Any] = []
         weight = float(self.virtual_adversarial_weight)
-        if spreads:
+        if getattr(parts.guide, "spreads", False):
             # The virtual adversarial term then corrects what has spread to wrong rows.
             stop = VirtualAdversarial.START if weight > 0 else math.inf
-            rest, name = 1 - evidence.neighbors, "propagation"
-            terms.append(Guidance(float(self.propagation_weight), name, stop, rest, ratio))
+            strength, rest = float(self.propagation_weight), 1 - neighbors
+            terms.append(Guidance(strength, "propagation", stop, rest, ratio))
         if weight > 0:
-            weight *= evidence.neighbors
+            weight *= neighbors
             terms.append(VirtualAdversarial(weight, float(self.virtual_adversarial_radius)))
         return tuple(terms)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +12,13 @@ from sklearn.base import ClusterMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_aae._compat import CallbackSupportMixin, Interval, _fit_context, output_frame
+from sklearn_aae._compat import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    _fit_context,
+    output_frame,
+)
 from sklearn_aae._estimators.base import BaseAdversarialAutoencoder
 from sklearn_aae._estimators.fitting import fit_estimator, local_random_state
 from sklearn_aae._estimators.outcome import advice_on_divergence
@@ -23,7 +30,7 @@ from sklearn_aae._estimators.parameters import (
     store_parameters,
 )
 from sklearn_aae._rows.inference import Inference
-from sklearn_aae._rows.labels import class_positions, one_hot
+from sklearn_aae._rows.labels import check_shares, class_positions, one_hot
 from sklearn_aae._training.guides import Partition
 from sklearn_aae._training.net import AdversarialNet
 from sklearn_aae._training.plan import Data, Parts, Plan
@@ -52,6 +59,12 @@ class AdversarialAutoencoderClusterer(
 
     {shared_parameters}
 
+    cluster_prior : {"uniform", "auto"} or array-like of shape (n_clusters,), default="uniform"
+        Shares of the clusters that balance and the match of cluster probabilities hold to. "auto":
+        those of the spectral partition (see `agreement_weight`), for groups that differ much in
+        size; equal shares where there is none. An array gives the share of each cluster. A prior
+        and no law: clusters of other sizes are found where neighbours say so.
+
     category_weight : float, default=0.2
         Weight of the match of cluster probabilities with one-hot vectors.
 
@@ -71,8 +84,7 @@ class AdversarialAutoencoderClusterer(
         Weight of the mean entropy, in nats, of the cluster probabilities of a row.
 
     balance_weight : float, default=0.6
-        Weight of the divergence, in nats, of the shares of the clusters from equal shares [3]_.
-        Lower it where groups differ much in size and clusters are few.
+        Weight of the divergence, in nats, of the shares of the clusters from `cluster_prior` [3]_.
 
     separation_weight : float, default=1.0
         Weight of the cost of cluster heads nearer to each other than `separation_distance`.
@@ -89,6 +101,8 @@ class AdversarialAutoencoderClusterer(
         Heads of the clusters, in the space of `transform`.
     cluster_sizes_ : ndarray of shape (n_clusters,)
         Training rows in each cluster; 0 for one that is not used.
+    cluster_prior_ : ndarray of shape (n_clusters,)
+        Shares that the clusters were held to.
     n_components_ : int
         Width of style and map.
     n_iter_ : int
@@ -147,6 +161,7 @@ class AdversarialAutoencoderClusterer(
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **CONSTRAINTS,
         "n_clusters": [Interval(numbers.Integral, 1, None, closed="left")],
+        "cluster_prior": [StrOptions({"uniform", "auto"}), "array-like"],
         "category_weight": [POSITIVE],
         "agreement_weight": [NON_NEGATIVE],
         "n_neighbors": [Interval(numbers.Integral, 1, None, closed="left")],
@@ -187,6 +202,7 @@ class AdversarialAutoencoderClusterer(
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
         warm_start: bool = False,
+        cluster_prior: Any = "uniform",
         category_weight: float = 0.2,
         agreement_weight: float = 1.0,
         n_neighbors: int = 10,
@@ -246,26 +262,50 @@ class AdversarialAutoencoderClusterer(
                 f"n_clusters={n} is more than the n_samples={len(data.X)} rows of X. "
                 "Lower n_clusters."
             )
-        shares = Categorical(n, n_components=n)
+        shares = self._shares(n, continued=net is not None)
         compares = self.agreement_weight > 0 and n > 1
-        return Parts(
+        drawn = Categorical(n, n_components=n)
+        parts = Parts(
             critics=(
                 self._style_critic(prior, n_components),
-                self._category_critic(shares, n_components, float(self.category_weight)),
+                self._category_critic(drawn, n_components, float(self.category_weight)),
             ),
             structure=EmbeddingAutoencoder,
             n_classes=n,
-            terms=self._terms(),
-            guide=Partition(self.n_neighbors, n) if compares else None,
+            guide=Partition(self.n_neighbors, n, shares) if compares else None,
             holds_out=self.early_stopping,
         )
+        return self._informed(parts, np.full(n, 1 / n) if shares is None else shares)
 
-    def _terms(self) -> tuple[Any, ...]:
+    def _shares(self, n: int, *, continued: bool) -> np.ndarray | None:
+        """Shares of the clusters; None where the partition is to tell them."""
+        if not isinstance(self.cluster_prior, str):
+            meaning = f'one for each of n_clusters={n}, or "uniform" or "auto"'
+            return check_shares("cluster_prior", self.cluster_prior, n, meaning)
+        if self.cluster_prior == "uniform":
+            return np.full(n, 1 / n)
+        # A fit that goes on makes no partition.
+        return self.cluster_prior_ if continued else None
+
+    def _informed(self, parts: Parts, shares: np.ndarray) -> Parts:
+        """Parts that hold to the shares of the clusters."""
+        style, categories = parts.critics
+        n = parts.n_classes
+        equal = bool((shares == shares[0]).all())
+        drawn = Categorical(n, probabilities=None if equal else shares, n_components=n)
+        return replace(
+            parts,
+            critics=(style, replace(categories, prior=drawn)),
+            terms=self._terms(None if equal else shares),
+            attributes={"cluster_prior_": shares},
+        )
+
+    def _terms(self, shares: np.ndarray | None) -> tuple[Any, ...]:
         terms: list[Any] = [
             Agreement(float(self.agreement_weight)),
             Guidance(float(self.agreement_weight), "partition"),
             Certainty(float(self.certainty_weight)),
-            Balance(float(self.balance_weight)),
+            Balance(float(self.balance_weight), shares),
         ]
         if self.n_clusters > 1:
             separation = float(self.separation_weight), float(self.separation_distance)
@@ -372,7 +412,7 @@ class AdversarialAutoencoderClusterer(
         n_samples : int, default=1
             Number of rows, at least 1.
         y : int, array-like of shape (n_samples,) or None, default=None
-            Cluster of each row, or one for all; None draws them with equal probabilities.
+            Cluster of each row, or one for all; None draws them by their shares `cluster_prior_`.
         random_state : int, RandomState instance or None, default=None
             An int gives the same rows at every call; None draws anew.
 
@@ -387,11 +427,17 @@ class AdversarialAutoencoderClusterer(
         n, generator = len(self.cluster_centers_), local_random_state(random_state)
         styles = self._draw_styles(n_samples, generator)
         if y is None:
-            clusters = generator.randint(n, size=len(styles))
+            clusters = self._drawn_clusters(len(styles), generator)
         else:
             clusters = class_positions(y, np.arange(n), len(styles))
         heads = one_hot(clusters, n, styles.dtype) @ self.cluster_centers_.astype(styles.dtype)
         return output_frame(self, self._inference.decode(styles + heads), None), clusters
+
+    def _drawn_clusters(self, n_samples: int, generator: np.random.RandomState) -> np.ndarray:
+        shares = self.cluster_prior_
+        if (shares == shares[0]).all():
+            return generator.randint(len(shares), size=n_samples)
+        return generator.choice(len(shares), size=n_samples, p=shares)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
 import numpy as np
@@ -155,6 +156,45 @@ def class_probabilities(
     if class_prior == "uniform":
         return np.full(n_classes, 1 / n_classes)
     return empirical if class_prior == "empirical" or all_labelled else None
+
+
+def class_weights(
+    class_weight: Any, classes: np.ndarray, empirical: np.ndarray
+) -> np.ndarray | None:
+    """Factor of the weight of labelled rows of each class, (n_classes,); None for all the same.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None
+        As classifiers of scikit-learn have it.
+    classes : ndarray of shape (n_classes,)
+        Labels, sorted.
+    empirical : ndarray of shape (n_classes,)
+        Shares of the classes among the labelled rows, by weight.
+
+    Raises
+    ------
+    ValueError
+        If a weight is of no class, or is negative or no number, or no label would count.
+    """
+    if class_weight is None:
+        return None
+    if isinstance(class_weight, str):
+        return 1 / np.where(empirical > 0, len(classes) * empirical, 1)
+    unknown = [label for label in class_weight if not any(label == k for k in classes.tolist())]
+    if unknown:
+        raise ValueError(
+            f"class_weight={class_weight!r} has weights of labels that are no classes: "
+            f"{unknown[:5]}. Classes: {classes.tolist()}."
+        )
+    weights = [class_weight.get(k, 1.0) for k in classes.tolist()]
+    numeric = all(isinstance(w, numbers.Real) and 0 <= float(w) < np.inf for w in weights)
+    if not numeric or not np.any(empirical * weights):
+        raise ValueError(
+            "class_weight must have non-negative numbers as weights, of labelled classes not all "
+            f"0, got {class_weight!r}."
+        )
+    return np.array(weights, dtype=np.float64)
 
 
 def check_shares(name: str, shares: Any, n_classes: int, meaning: str) -> np.ndarray:

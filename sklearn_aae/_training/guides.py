@@ -112,10 +112,14 @@ class Partition:
         Nearest rows of a row, at most half as many as a cluster has on average.
     n_clusters : int
         Parts.
+    shares : ndarray of shape (n_clusters,) or None
+        Shares that the parts should have: a larger part gets the number of a larger share. None
+        where they are those of the partition, which are returned.
     """
 
     n_neighbors: int
     n_clusters: int
+    shares: np.ndarray | None
 
     def __call__(
         self,
@@ -124,12 +128,23 @@ class Partition:
         sample_weight: np.ndarray | None,
         seed: int,
         continued: bool,
-    ) -> None:
+    ) -> np.ndarray | None:
         rows.neighbors = _nearest_of(rows, self.n_neighbors, self.n_clusters, sample_weight, seed)
         # A training that goes on has clusters, and a partition would number them anew.
-        if rows.neighbors is not None and not continued:
-            graph = shared_neighbors(rows.neighbors, _counting(sample_weight))
-            rows.add_target("guide", spectral_partition(graph, self.n_clusters, seed))
+        if rows.neighbors is None or continued:
+            return None
+        graph = shared_neighbors(rows.neighbors, _counting(sample_weight))
+        partition = spectral_partition(graph, self.n_clusters, seed)
+        sizes = partition.T @ (np.ones(len(rows)) if sample_weight is None else sample_weight)
+        if self.shares is not None and not (self.shares == self.shares[0]).all():
+            numbers = np.empty(self.n_clusters, dtype=int)
+            numbers[np.argsort(self.shares, kind="stable")] = np.argsort(sizes, kind="stable")
+            partition = partition[:, numbers]
+        rows.add_target("guide", partition)
+        if self.shares is not None:
+            return None
+        # As if each part had one row more: a part without rows may still be found.
+        return (sizes + 1) / (sizes + 1).sum()
 
 
 def _nearest_of(

@@ -53,6 +53,8 @@ class Classification:
     ratio : ndarray of shape (n_classes,), default=None
         Shares of the classes among labelled rows over those among all rows, for which the head's
         probabilities hold; None where they are the same.
+    class_weight : ndarray of shape (n_classes,), default=None
+        Factor of the weight of each class; None for all the same.
 
     References
     ----------
@@ -62,6 +64,7 @@ class Classification:
 
     weight: float
     ratio: np.ndarray | None = None
+    class_weight: np.ndarray | None = None
     name: str = "classification"
 
     def __call__(self, net: Any, batch: Batch) -> Tensor:
@@ -73,6 +76,8 @@ class Classification:
             codes = autoencoder.encode(net.corrupted(x, len(x)), net.generator_)
         q = reweighted(codes[:, autoencoder.n_components :], self.ratio)
         y = torch.nn.functional.one_hot(targets["y"], q.shape[1]).to(q.dtype)
+        if self.class_weight is not None:
+            y = y * torch.as_tensor(self.class_weight, dtype=q.dtype, device=q.device)
         return weighted_mean(cross_entropy(y, q), targets.get("sample_weight"))
 
 
@@ -299,7 +304,7 @@ class Certainty:
 
 @dataclass(frozen=True)
 class Balance:
-    """How far the shares of the classes in a batch are from equal shares.
+    """How far the shares of the classes in a batch are from those that they should have.
 
     A critic sees rows one by one, and finds out slowly that a class has too few of them.
 
@@ -307,13 +312,16 @@ class Balance:
     ----------
     weight : float
         Factor in the autoencoder's objective.
+    shares : ndarray of shape (n_classes,), default=None
+        Shares that they should have; None for equal ones.
     """
 
     weight: float
+    shares: np.ndarray | None = None
     name: str = "balance"
 
     def __call__(self, net: Any, batch: Batch) -> Tensor:
-        """Divergence KL(shares || equal shares) in nats, of the rows without noise."""
+        """Divergence KL(shares || wanted shares) in nats, of the rows without noise."""
         q = batch.codes[batch.n_corrupted :, net.module_.n_components :]
         weight = batch.targets.get("sample_weight")
         if weight is not None:
@@ -321,5 +329,9 @@ class Balance:
             # In this order, or the gradient is infinite times zero where all rows weigh nothing.
             q = q * (weight / weight.mean().clamp(min=torch.finfo(q.dtype).tiny))
         shares = q.mean(dim=0)
-        log_shares = shares.clamp(min=torch.finfo(q.dtype).tiny).log()
-        return (shares * (log_shares + math.log(len(shares)))).sum()
+        tiny = torch.finfo(q.dtype).tiny
+        log_shares = shares.clamp(min=tiny).log()
+        if self.shares is None:
+            return (shares * (log_shares + math.log(len(shares)))).sum()
+        wanted = torch.as_tensor(self.shares, dtype=q.dtype, device=q.device).clamp(min=tiny).log()
+        return (shares * (log_shares - wanted)).sum()

@@ -13,6 +13,7 @@ from torch import nn
 from sklearn_aae._compat import CONFIGURATION_ATTRIBUTES, configuration, configure
 from sklearn_aae._estimators.base import BaseAdversarialAutoencoder
 from sklearn_aae._estimators.classifier import AdversarialAutoencoderClassifier
+from sklearn_aae._estimators.clusterer import AdversarialAutoencoderClusterer
 from sklearn_aae._files.archive import InvalidModelFileError, check_keys, require
 from sklearn_aae._training.networks import seeded_global_generator
 from sklearn_aae.persistence.decoding import Decoder
@@ -35,6 +36,8 @@ _LATER_PARAMETERS = {
     "precision": "float32",
     "compile": False,
     "normalizing_flow": False,
+    "class_weight": None,
+    "cluster_prior": "uniform",
     "propagation_weight": 0.0,
     "n_neighbors": 10,
 }
@@ -45,8 +48,9 @@ def upgraded(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """A document of the first format, and its arrays, as those of the second.
 
-    It had no parameters that came later, no flow, no weights of a classifier's classes, and the
-    columns in five attributes, with centre and scale once more in the likelihood.
+    It had no parameters that came later, no flow, no weights of a classifier's classes and shares
+    of clusters, and the columns in five attributes, with centre and scale once more in the
+    likelihood.
     """
     attributes, parameters = document["attributes"], document["parameters"]
     known = {cls.__name__: inspect.signature(cls).parameters for cls in MODELS}
@@ -62,6 +66,11 @@ def upgraded(
         shares, name = attributes["class_prior_"], "attributes.class_weight_"
         attributes["class_weight_"] = shares | {"name": name}
         arrays[name] = np.ones_like(arrays[shares["name"]])
+    if document["class"] == AdversarialAutoencoderClusterer.__name__:
+        sizes, name = attributes["cluster_sizes_"], "attributes.cluster_prior_"
+        attributes["cluster_prior_"] = sizes | {"name": name}
+        n = len(arrays[sizes["name"]])
+        arrays[name] = np.full(n, 1 / n)
     module = document["net"]["module"]
     module = module | {"arguments": {"flow": None} | module["arguments"]}
     document = document | {

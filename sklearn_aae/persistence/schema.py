@@ -185,6 +185,7 @@ _CLUSTERS: dict[str, Rule] = {
     "cluster_centers_": _array("f4", "c", "k", finite=False),
     "labels_": _array("i", "rows", low=0),
     "cluster_sizes_": _array("i", "c", low=0),
+    "cluster_prior_": _array("f8", "c", low=0, total=1),
 }
 
 
@@ -196,6 +197,7 @@ _PROBLEMS = {
     "cluster_centers_": "are not the heads of the clusters",
     "labels_": "are no clusters from 0 to {last}",
     "cluster_sizes_": "are not those of labels_",
+    "cluster_prior_": "are no {c} shares with sum 1",
 }
 
 
