@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from sklearn_aae._estimators.classifier import AdversarialAutoencoderClassifier
     from sklearn_aae._estimators.clusterer import AdversarialAutoencoderClusterer
     from sklearn_aae._estimators.conditional import ConditionalAdversarialAutoencoder
+    from sklearn_aae._estimators.reading import UnseenCategoryWarning
     from sklearn_aae.persistence import load, save
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "AdversarialAutoencoderClassifier",
     "AdversarialAutoencoderClusterer",
     "ConditionalAdversarialAutoencoder",
+    "UnseenCategoryWarning",
     "callbacks",
     "displays",
     "load",
@@ -36,6 +38,7 @@ _ORIGIN = {
     "AdversarialAutoencoderClassifier": "sklearn_aae._estimators.classifier",
     "AdversarialAutoencoderClusterer": "sklearn_aae._estimators.clusterer",
     "ConditionalAdversarialAutoencoder": "sklearn_aae._estimators.conditional",
+    "UnseenCategoryWarning": "sklearn_aae._estimators.reading",
     "load": "sklearn_aae.persistence",
     "save": "sklearn_aae.persistence",
 }

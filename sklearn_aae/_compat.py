@@ -26,6 +26,7 @@ __all__ = [
     "_fit_context",
     "configuration",
     "configure",
+    "output_container",
     "output_frame",
 ]
 
@@ -66,13 +67,18 @@ def output_frame(estimator: Any, X: Any, original: Any) -> Any:
     scikit-learn wraps only `transform`, with the names of its output. Rows that are decoded carry
     the names of the input columns, and the index of `original` where it has one.
     """
-    container = _get_output_config("transform", estimator)["dense"]
+    container = output_container(estimator)
     if container == "default":
         return X
     names = getattr(estimator, "feature_names_in_", None)
     if names is None:
         names = [f"x{i}" for i in range(X.shape[1])]
     return ADAPTERS_MANAGER.adapters[container].create_container(X, original, columns=list(names))
+
+
+def output_container(estimator: Any) -> str:
+    """What `set_output` asks of `transform`: "default", "pandas" or "polars"."""
+    return str(_get_output_config("transform", estimator)["dense"])
 
 
 # Where scikit-learn keeps what the methods `set_...` were told.

@@ -135,6 +135,7 @@ def test_public_names():
         "AdversarialAutoencoderClassifier",
         "AdversarialAutoencoderClusterer",
         "ConditionalAdversarialAutoencoder",
+        "UnseenCategoryWarning",
         "callbacks",
         "displays",
         "load",

@@ -15,7 +15,6 @@ from sklearn_aae._compat import (
     Interval,
     StrOptions,
     _fit_context,
-    output_frame,
 )
 from sklearn_aae._estimators.base import check_n_samples
 from sklearn_aae._estimators.fitting import fit_estimator, local_random_state
@@ -31,9 +30,9 @@ from sklearn_aae._learned.flow import Transport
 from sklearn_aae._learned.references import at_most, counting_rows, fit_codes
 from sklearn_aae._learned.scores import offset
 from sklearn_aae._learned.transport import fit_transport
-from sklearn_aae._rows.chunks import SelectedRows
 from sklearn_aae._rows.inference import Inference
 from sklearn_aae._rows.labels import check_component_labels
+from sklearn_aae._rows.sources import missing_cells
 from sklearn_aae._training.net import AdversarialNet
 from sklearn_aae._training.plan import Data, Parts, Plan
 from sklearn_aae._training.terms import Placement
@@ -184,6 +183,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
         posterior: str = "deterministic",
         prior: Any = "normal",
         likelihood: str = "gaussian",
+        categorical_features: Any = "from_dtype",
         adversarial_weight: float = 0.2,
         adversarial_loss: str = "non_saturating",
         gradient_penalty: float = 0.1,
@@ -323,8 +323,13 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
         density = fit_density(decoded, residual, net.module_.n_components)
         code_density = fit_codes(plan, data, inference, random_state)
 
-        def scores(X: np.ndarray | SelectedRows) -> np.ndarray:
+        def raw_scores(X: Any) -> np.ndarray:
             return self._scores(X, inference, net, plan.prior, density)
+
+        correction = self._gap_correction_of(plan, data, inference, raw_scores, net.seed)
+
+        def scores(X: Any) -> np.ndarray:
+            return correction.corrected(raw_scores(X), missing_cells(X))
 
         held_out = None if plan.held_out is None else np.sort(scores(plan.held_out))
         return learned | {
@@ -332,6 +337,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
             "_code_density": code_density,
             "offset_": offset(scores(data.X), self.contamination, data.sample_weight),
             "_held_out_scores": held_out,
+            "_gap_correction": correction,
         }
 
     def _transport(
@@ -364,11 +370,11 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
         Returns
         -------
         X : ndarray or frame of shape (n_samples, n_features_in_)
-            Rows in the units of X; a frame with the names of the columns under `set_output`.
+            Rows in the units of X; a frame where one was fitted, or under `set_output`.
         """
-        return output_frame(self, self._inference.decode(self._codes_to_use(Z)), Z)
+        return self._given_back(self._inference.decode(self._codes_to_use(Z)), Z)
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
+    def sample(self, n_samples: int = 1, random_state: Any = None, *, missing: bool = False) -> Any:
         """Decode codes, drawn as `sampler` says.
 
         Parameters
@@ -377,11 +383,13 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
             Number of rows, at least 1.
         random_state : int, RandomState instance or None, default=None
             An int gives the same rows at every call; None draws anew.
+        missing : bool, default=False
+            Whether cells are missing, each column's at the rate seen in `fit`.
 
         Returns
         -------
         X : ndarray or frame of shape (n_samples, n_features_in_)
-            Rows in the units and dtype of the training data; a frame under `set_output`.
+            Rows as those of `fit`: a frame where one was fitted, or under `set_output`.
         """
         check_is_fitted(self)
         generator = local_random_state(random_state)
@@ -391,9 +399,9 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
             check_n_samples(n_samples)
             z = draw_codes(self._code_density, int(n_samples), generator)
             z = z.astype(self._columns.dtype)
-        return output_frame(self, self._inference.decode(z), None)
+        return self._sampled(self._inference.decode(z), missing, generator)
 
-    def interpolate(self, X_from: Any, X_to: Any, n_steps: int = 10) -> np.ndarray:
+    def interpolate(self, X_from: Any, X_to: Any, n_steps: int = 10) -> Any:
         """Decode codes on the way from one row to another.
 
         The way is straight; where the prior is normal it follows the sphere, since a straight one
@@ -408,8 +416,9 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_steps, n_features)
-            In the units of X; the first and last steps are the reconstructions of the ends.
+        X : ndarray of shape (n_samples, n_steps, n_features), or list of n_samples tables
+            In the units of X; the first and last steps are the reconstructions of the ends. A list
+            where the columns are those of a table, each of whose ways is one.
         """
         check_is_fitted(self)
         if not isinstance(n_steps, numbers.Integral) or n_steps < 2:
@@ -420,10 +429,19 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
                 f"X_from and X_to must have the same number of rows, got {len(start)} and "
                 f"{len(end)}. To start from one row, repeat it."
             )
-        dtype = np.result_type(start, end)
+        dtype = np.result_type(start.dtype, end.dtype)
         inference = self._inference
-        z_from, z_to = (inference.encode(x.astype(dtype, copy=False)) for x in (start, end))
+        z_from, z_to = (inference.encode(_in_dtype(x, dtype)) for x in (start, end))
         t = np.linspace(0, 1, int(n_steps), dtype=dtype)
+        z_from, z_to = z_from.astype(dtype, copy=False), z_to.astype(dtype, copy=False)
         z = getattr(self.prior_, "path", straight_path)(z_from, z_to, t)
         decoded = inference.decode(z.reshape(-1, self.n_components_))
-        return decoded.reshape(len(start), len(t), self.n_features_in_)
+        if self._learned_table is None:
+            return decoded.reshape(len(start), len(t), self.n_features_in_)
+        ways = decoded.reshape(len(start), len(t), -1)
+        return [self._given_back(way, None) for way in ways]
+
+
+def _in_dtype(rows: Any, dtype: np.dtype) -> Any:
+    """Rows in a dtype of arrays; of a table they have one already, and sparse ones keep theirs."""
+    return rows.astype(dtype, copy=False) if isinstance(rows, np.ndarray) else rows

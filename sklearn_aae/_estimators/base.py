@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 import warnings
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any, ClassVar, Self
 
@@ -12,14 +13,19 @@ import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_array
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sklearn_aae._compat import output_frame
+from sklearn_aae._compat import output_container, output_frame
+from sklearn_aae._estimators.fitting import local_random_state
 from sklearn_aae._estimators.parameters import CONSTRAINTS
+from sklearn_aae._estimators.reading import Given, read
+from sklearn_aae._learned.gaps import Spread, draw_cells, fill_in, fit_spread
 from sklearn_aae._learned.match import measure_prior_match
 from sklearn_aae._rows.columns import Columns
 from sklearn_aae._rows.inference import Inference
+from sklearn_aae._rows.sources import is_sparse, narrow
+from sklearn_aae._rows.table import Table
 from sklearn_aae._training.critics import Critic
 from sklearn_aae._training.net import AdversarialNet
 from sklearn_aae._training.pickling import Frozen, freeze, thaw
@@ -44,6 +50,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
     history_: dict[str, list[float]]
     prior_: Any
     prior_match_: dict[str, float]
+    _spread: Spread
     _columns: Columns
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
 
@@ -57,6 +64,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
     posterior: str
     prior: Any
     likelihood: str
+    categorical_features: Any
     adversarial_weight: float
     adversarial_loss: str
     gradient_penalty: float
@@ -102,7 +110,22 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
     ) -> dict[str, Any]:
         """Attributes that it learns once the networks are trained."""
         rows = data.X if plan.held_out is None else plan.held_out
-        return {"prior_match_": measure_prior_match(inference, prior=plan.prior, X=rows)}
+        reconstruct = self._filling(plan, inference, data.table)
+        # Draws of its own: everything else is as without them.
+        own = np.random.RandomState(net.seed)
+        spread = fit_spread(data.X, rows, starts_of(data), plan.columns, reconstruct, own)
+        match = measure_prior_match(inference, prior=plan.prior, X=rows)
+        return {"prior_match_": match, "_spread": spread}
+
+    def _filling(
+        self, plan: Plan, inference: Inference, table: Table | None
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        """From rows, which may have gaps, to decoded ones."""
+        decode = self._reconstruction(inference, plan.parts.attributes)
+        if table is not None and table.has_gaps:
+            return decode
+        baseline = plan.columns.baseline
+        return lambda X: decode(fill_in(X, np.isnan(X), baseline, decode))
 
     def _style_critic(self, prior: Any, n_components: int) -> Critic:
         """The critic of the codes, or of their style part."""
@@ -156,9 +179,75 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         Returns
         -------
         X_reconstructed : ndarray or frame of shape (n_samples, n_features)
-            In the units and dtype of X; a frame under `set_output`.
+            In the units and dtype of X; a frame where one was fitted, or under `set_output`.
         """
-        return output_frame(self, self._inference.reconstruct(self._rows_to_use(X)), X)
+        return self._given_back(self._reconstructed(self._rows_to_use(X)), X)
+
+    def impute(self, X: Any, *, n_draws: int | None = None, random_state: Any = None) -> Any:
+        """Fill missing cells in with what the other cells of their row say.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units seen in `fit`. Missing cells are NaN, None or NA.
+        n_draws : int or None, default=None
+            None: the most probable category, and of a number its mean. An int, at least 1: so many
+            tables whose cells are draws, for multiple imputation. How far they differ tells how
+            sure a cell is.
+        random_state : int, RandomState instance or None, default=None
+            Of draws. An int gives the same at every call; None draws anew.
+
+        Returns
+        -------
+        X_filled : ndarray or frame of shape (n_samples, n_features), or list of n_draws of them
+            X with its missing cells filled in; the other cells are as they were.
+        """
+        if n_draws is not None:
+            check_count("n_draws", n_draws)
+        given = self._given(X)
+        decoded = self._reconstructed(given.rows)
+        if n_draws is None:
+            return self._filled(given, decoded, X)
+        generator = local_random_state(random_state)
+        return [
+            self._filled(given, self._drawn(decoded, self._spread.hidden, generator), X)
+            for _ in range(n_draws)
+        ]
+
+    def _sampled(self, decoded: np.ndarray, missing: bool, generator: np.random.RandomState) -> Any:
+        """Decoded rows as samples: of a table with draws of their cells, some of them missing."""
+        table = self._learned_table
+        if table is not None and table.has_gaps:
+            decoded = self._drawn(decoded, self._spread.seen, generator)
+        if missing and "_spread" in vars(self):
+            cells = generator.random_sample((len(decoded), self.n_features_in_))
+            gaps = cells < self._spread.missing
+            if table is not None:
+                gaps = np.repeat(gaps, [kind.width for kind in table.kinds], axis=1)
+            decoded = np.where(gaps, np.nan, decoded)
+        return self._given_back(decoded, None)
+
+    def _drawn(
+        self, decoded: np.ndarray, spread: np.ndarray, generator: np.random.RandomState
+    ) -> np.ndarray:
+        """Draws of what decoded rows say."""
+        module = self.net_.module_
+        bounds = module.lower.cpu().numpy(), module.upper.cpu().numpy()
+        return draw_cells(decoded, self._columns, spread, bounds, generator)
+
+    def _filled(self, given: Given, decoded: np.ndarray, X: Any) -> Any:
+        """The rows of X, with decoded cells where cells are missing."""
+        table = self._learned_table
+        if given.cells is None or table is None:
+            # Of a sparse array no cell is missing.
+            rows = given.rows.array.copy() if is_sparse(given.rows) else given.rows
+            if given.missing is not None:
+                rows = np.where(given.missing, decoded, rows)
+            return output_frame(self, rows, X)
+        codes = narrow(decoded, table.kinds)
+        container = output_container(self)
+        library = table.library if container == "default" else container
+        return table.filled(given.cells, codes, X, library)
 
     @property
     def encoder_(self) -> nn.Module:
@@ -187,15 +276,50 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
     def _inference_with(self, columns: Columns, net: AdversarialNet) -> Inference:
         return Inference(columns, net.module_, net.device, verbose=bool(self.verbose))
 
-    def _rows_to_use(self, X: Any) -> np.ndarray:
-        """Rows as given to a method of a fitted estimator, checked."""
-        check_is_fitted(self)
-        return self._validated(X)
+    @property
+    def _learned_table(self) -> Table | None:
+        """What is known of the columns of a table; None of a plain array."""
+        return vars(self).get("_table")
 
-    def _validated(self, X: Any, *, reset: bool = False, **options: Any) -> np.ndarray:
-        # scikit-learn adds all values up to see whether they are finite. The sum may not be.
-        with np.errstate(over="ignore", invalid="ignore"):
-            return validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], **options)
+    def _rows_to_use(self, X: Any) -> Any:
+        """Rows as given to a method of a fitted estimator, checked."""
+        return self._given(X).rows
+
+    def _given(self, X: Any) -> Given:
+        """Rows as given to a method of a fitted estimator, and what of them is missing.
+
+        Networks that were made for rows without gaps see what they fill in themselves.
+        """
+        check_is_fitted(self)
+        table = self._learned_table
+        given = read(self, X, table)
+        if given.missing is None or (table is not None and table.has_gaps):
+            return given
+        baseline = self._columns.baseline
+        return given._replace(
+            rows=fill_in(given.rows, given.missing, baseline, self._reconstructed)
+        )
+
+    def _reconstructed(self, X: Any) -> np.ndarray:
+        """Rows encoded and decoded, as the networks see them."""
+        return self._reconstruction(self._inference, vars(self))(X)
+
+    def _reconstruction(
+        self, inference: Inference, attributes: Mapping[str, Any]
+    ) -> Callable[[Any], np.ndarray]:
+        """From rows to decoded ones; `attributes` are those that labels leave."""
+        return inference.reconstruct
+
+    def _given_back(self, rows: np.ndarray, like: Any) -> Any:
+        """Rows that were decoded, as the user has them: a frame where one was fitted."""
+        table = self._learned_table
+        if table is None:
+            return output_frame(self, rows, like)
+        container = output_container(self)
+        library = table.library if container == "default" else container
+        if library is None and table.library is None and not table.has_categories:
+            return rows
+        return table.given_back(narrow(rows, table.kinds), like, library)
 
     def _codes_to_use(self, Z: Any) -> np.ndarray:
         """Codes as given to a method of a fitted estimator, checked."""
@@ -261,9 +385,21 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        tags.input_tags.categorical = True
         return tags
 
 
+def starts_of(data: Data) -> np.ndarray:
+    """First of the inputs of each column."""
+    return np.arange(data.X.shape[1]) if data.table is None else np.array(data.table.starts)
+
+
 def check_n_samples(n_samples: Any) -> None:
-    if not isinstance(n_samples, numbers.Integral) or n_samples < 1:
-        raise ValueError(f"n_samples must be an int of at least 1, got {n_samples!r}.")
+    check_count("n_samples", n_samples)
+
+
+def check_count(name: str, value: Any) -> None:
+    if not isinstance(value, numbers.Integral) or value < 1:
+        raise ValueError(f"{name} must be an int of at least 1, got {value!r}.")

@@ -17,7 +17,6 @@ from sklearn_aae._compat import (
     Interval,
     StrOptions,
     _fit_context,
-    output_frame,
 )
 from sklearn_aae._estimators.fitting import fit_estimator, local_random_state
 from sklearn_aae._estimators.labelled import LabelledAdversarialAutoencoder
@@ -201,6 +200,7 @@ class AdversarialAutoencoderClassifier(
         posterior: str = "deterministic",
         prior: Any = "normal",
         likelihood: str = "gaussian",
+        categorical_features: Any = "from_dtype",
         adversarial_weight: float = 0.2,
         adversarial_loss: str = "non_saturating",
         gradient_penalty: float = 0.01,
@@ -386,7 +386,7 @@ class AdversarialAutoencoderClassifier(
         return self.classes_[(p * self.class_weight_.astype(p.dtype)).argmax(axis=1)]
 
     def sample(
-        self, n_samples: int = 1, y: Any = None, random_state: Any = None
+        self, n_samples: int = 1, y: Any = None, random_state: Any = None, *, missing: bool = False
     ) -> tuple[Any, np.ndarray]:
         """Decode styles drawn from the prior as rows of given or drawn classes.
 
@@ -398,11 +398,13 @@ class AdversarialAutoencoderClassifier(
             Class of each row, or one for all; None draws them from `class_prior_`.
         random_state : int, RandomState instance or None, default=None
             An int gives the same rows at every call; None draws anew.
+        missing : bool, default=False
+            Whether cells are missing, each column's at the rate seen in `fit`.
 
         Returns
         -------
         X : ndarray or frame of shape (n_samples, n_features_in_)
-            Rows in the units and dtype of the training data; a frame under `set_output`.
+            Rows as those of `fit`: a frame where one was fitted, or under `set_output`.
         y : ndarray of shape (n_samples,)
             Their classes.
         """
@@ -415,4 +417,4 @@ class AdversarialAutoencoderClassifier(
             y = self.classes_[positions]
         classes = self._one_hot(y, styles)
         drawn = self.classes_[classes.argmax(axis=1)]
-        return output_frame(self, self._decode_styles(styles, classes), None), drawn
+        return self._sampled(self._decode_styles(styles, classes), missing, generator), drawn

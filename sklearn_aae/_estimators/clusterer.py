@@ -17,7 +17,6 @@ from sklearn_aae._compat import (
     Interval,
     StrOptions,
     _fit_context,
-    output_frame,
 )
 from sklearn_aae._estimators.base import BaseAdversarialAutoencoder
 from sklearn_aae._estimators.fitting import fit_estimator, local_random_state
@@ -185,6 +184,7 @@ class AdversarialAutoencoderClusterer(
         posterior: str = "deterministic",
         prior: Any = "normal",
         likelihood: str = "gaussian",
+        categorical_features: Any = "from_dtype",
         adversarial_weight: float = 0.2,
         adversarial_loss: str = "non_saturating",
         gradient_penalty: float = 0.1,
@@ -398,12 +398,12 @@ class AdversarialAutoencoderClusterer(
         Returns
         -------
         X : ndarray or frame of shape (n_samples, n_features_in_)
-            Rows in the units of X; a frame with the names of the columns under `set_output`.
+            Rows in the units of X; a frame where one was fitted, or under `set_output`.
         """
-        return output_frame(self, self._inference.decode(self._codes_to_use(Z)), Z)
+        return self._given_back(self._inference.decode(self._codes_to_use(Z)), Z)
 
     def sample(
-        self, n_samples: int = 1, y: Any = None, random_state: Any = None
+        self, n_samples: int = 1, y: Any = None, random_state: Any = None, *, missing: bool = False
     ) -> tuple[Any, np.ndarray]:
         """Decode styles drawn from the prior in given or drawn clusters.
 
@@ -415,11 +415,13 @@ class AdversarialAutoencoderClusterer(
             Cluster of each row, or one for all; None draws them by their shares `cluster_prior_`.
         random_state : int, RandomState instance or None, default=None
             An int gives the same rows at every call; None draws anew.
+        missing : bool, default=False
+            Whether cells are missing, each column's at the rate seen in `fit`.
 
         Returns
         -------
         X : ndarray or frame of shape (n_samples, n_features_in_)
-            Rows in the units and dtype of the training data; a frame under `set_output`.
+            Rows as those of `fit`: a frame where one was fitted, or under `set_output`.
         y : ndarray of shape (n_samples,)
             Their clusters.
         """
@@ -431,7 +433,7 @@ class AdversarialAutoencoderClusterer(
         else:
             clusters = class_positions(y, np.arange(n), len(styles))
         heads = one_hot(clusters, n, styles.dtype) @ self.cluster_centers_.astype(styles.dtype)
-        return output_frame(self, self._inference.decode(styles + heads), None), clusters
+        return self._sampled(self._inference.decode(styles + heads), missing, generator), clusters
 
     def _drawn_clusters(self, n_samples: int, generator: np.random.RandomState) -> np.ndarray:
         shares = self.cluster_prior_

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_aae._compat import CallbackSupportMixin, _fit_context, output_frame
+from sklearn_aae._compat import CallbackSupportMixin, _fit_context
 from sklearn_aae._estimators.fitting import fit_estimator, local_random_state
 from sklearn_aae._estimators.labelled import LabelledAdversarialAutoencoder
 from sklearn_aae._estimators.parameters import document_shared_parameters, store_parameters
+from sklearn_aae._rows.inference import Inference
 from sklearn_aae._rows.labels import labelled_shares
 from sklearn_aae._training.net import AdversarialNet
 from sklearn_aae._training.plan import Data, Parts
@@ -94,6 +97,7 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, LabelledAdversaria
         posterior: str = "deterministic",
         prior: Any = "normal",
         likelihood: str = "gaussian",
+        categorical_features: Any = "from_dtype",
         adversarial_weight: float = 0.2,
         adversarial_loss: str = "non_saturating",
         gradient_penalty: float = 0.01,
@@ -178,9 +182,22 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, LabelledAdversaria
         Returns
         -------
         X_reconstructed : ndarray or frame of shape (n_samples, n_features)
-            In the units and dtype of X; a frame under `set_output`.
+            In the units and dtype of X; a frame where one was fitted, or under `set_output`.
         """
         return self.translate(X, y)
+
+    def _reconstruction(
+        self, inference: Inference, attributes: Mapping[str, Any]
+    ) -> Callable[[Any], np.ndarray]:
+        """From rows to decoded ones of all classes, by their shares."""
+        shares = attributes["class_prior_"]
+
+        def reconstruct(X: Any) -> np.ndarray:
+            styles = inference.encode(X)
+            classes = np.tile(shares.astype(styles.dtype), (len(styles), 1))
+            return inference.decode(np.concatenate([styles, classes], axis=1))
+
+        return reconstruct
 
     def translate(self, X: Any, y: Any) -> Any:
         """Rows of the same style and of another class.
@@ -195,12 +212,14 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, LabelledAdversaria
         Returns
         -------
         X_translated : ndarray or frame of shape (n_samples, n_features)
-            In the units and dtype of X; a frame under `set_output`.
+            In the units and dtype of X; a frame where one was fitted, or under `set_output`.
         """
         styles = self._inference.encode(self._rows_to_use(X))
-        return output_frame(self, self._decode_styles(styles, self._one_hot(y, styles)), X)
+        return self._given_back(self._decode_styles(styles, self._one_hot(y, styles)), X)
 
-    def sample(self, n_samples: int = 1, y: Any = None, random_state: Any = None) -> Any:
+    def sample(
+        self, n_samples: int = 1, y: Any = None, random_state: Any = None, *, missing: bool = False
+    ) -> Any:
         """Decode styles drawn from the prior as rows of given classes.
 
         Parameters
@@ -211,11 +230,13 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, LabelledAdversaria
             Class of each row, or one for all. It has to be given.
         random_state : int, RandomState instance or None, default=None
             An int gives the same rows at every call; None draws anew.
+        missing : bool, default=False
+            Whether cells are missing, each column's at the rate seen in `fit`.
 
         Returns
         -------
         X : ndarray or frame of shape (n_samples, n_features_in_)
-            Rows in the units and dtype of the training data; a frame under `set_output`.
+            Rows as those of `fit`: a frame where one was fitted, or under `set_output`.
         """
         check_is_fitted(self)
         if y is None:
@@ -223,8 +244,10 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, LabelledAdversaria
                 "sample needs y, the class of the rows to draw: one for all, or one for each. "
                 f"Known classes: {self.classes_.tolist()}."
             )
-        styles = self._draw_styles(n_samples, local_random_state(random_state))
-        return output_frame(self, self._decode_styles(styles, self._one_hot(y, styles)), None)
+        generator = local_random_state(random_state)
+        styles = self._draw_styles(n_samples, generator)
+        decoded = self._decode_styles(styles, self._one_hot(y, styles))
+        return self._sampled(decoded, missing, generator)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -22,9 +22,12 @@ from sklearn_aae._estimators.outcome import (
     restored_on_error,
     warn_of_problems,
 )
+from sklearn_aae._estimators.reading import Given, read, read_to_fit
 from sklearn_aae._rows.batches import Rows
 from sklearn_aae._rows.chunks import SelectedRows
 from sklearn_aae._rows.columns import Columns, check_domain, fit_columns
+from sklearn_aae._rows.scaling import column_ranges
+from sklearn_aae._rows.table import Table
 from sklearn_aae._training.acceleration import check_precision
 from sklearn_aae._training.net import AdversarialNet
 from sklearn_aae._training.networks import (
@@ -96,9 +99,14 @@ def _go_through_stages(estimator: Any, data: Data, continued: bool, single_pass:
         _set_options(estimator, net, parts)
     else:
         columns, null_deviance = fit_columns(
-            data.X, data.sample_weight, estimator.likelihood, standardize=estimator.standardize
+            data.X,
+            data.sample_weight,
+            estimator.likelihood,
+            standardize=estimator.standardize,
+            table=data.table if _has_gaps(data) else None,
         )
-        n_varying = int(np.count_nonzero(data.X.min(axis=0) < data.X.max(axis=0)))
+        lowest, highest = column_ranges(data.X)
+        n_varying = int(np.count_nonzero(lowest < highest))
         k = resolve_n_components(estimator.n_components, data.X.shape[1], n_varying)
         prior = bind_prior(estimator.prior, k)
         parts = estimator._parts(data, prior, k, None)
@@ -120,6 +128,7 @@ def _go_through_stages(estimator: Any, data: Data, continued: bool, single_pass:
             "n_iter_": len(net.history),
             "history_": losses_of(net.history),
             "_columns": columns,
+            "_table": data.table,
             **parts.attributes,
         }
         return known | estimator._learn(plan, data, net, inference, draws)
@@ -149,8 +158,15 @@ def _go_through_stages(estimator: Any, data: Data, continued: bool, single_pass:
 def _checked(
     estimator: Any, X: Any, y: Any, sample_weight: Any, X_val: Any, *, reset: bool
 ) -> Data:
-    """What a fit is given, as arrays that it can work with."""
-    X = estimator._validated(X, ensure_min_samples=2, reset=reset)
+    """What a fit is given, as rows and arrays that it can work with."""
+    if reset:
+        given, table = read_to_fit(estimator, X)
+    else:
+        table = vars(estimator).get("_table")
+        given = read(estimator, X, table, min_samples=2)
+        _check_no_new_gaps("X", given, table)
+    X_given = given.rows if isinstance(given.rows, np.ndarray) and table is None else X
+    X = given.rows
     if sample_weight is not None:
         sample_weight = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
@@ -162,11 +178,27 @@ def _checked(
             )
         # Only ratios count; a power of two is exact, and no sum of them overflows.
         sample_weight = np.ldexp(sample_weight, -np.frexp(sample_weight.max())[1])
-    check_domain(estimator.likelihood, "X", X)
+    check_domain(estimator.likelihood, "X", X, table)
     if X_val is not None:
-        X_val = estimator._validated(X_val)
-        check_domain(estimator.likelihood, "X_val", X_val)
-    return Data(X, y, sample_weight, X_val)
+        given = read(estimator, X_val, table)
+        _check_no_new_gaps("X_val", given, table)
+        X_val = given.rows
+        check_domain(estimator.likelihood, "X_val", X_val, table)
+    return Data(X, y, sample_weight, X_val, table, X_given)
+
+
+def _has_gaps(data: Data) -> bool:
+    return data.table is not None and data.table.has_gaps
+
+
+def _check_no_new_gaps(name: str, given: Given, table: Table | None) -> None:
+    """Refuse missing cells where the networks were made for rows without any."""
+    if given.missing is not None and (table is None or not table.has_gaps):
+        raise ValueError(
+            f"{name} has missing cells, and the rows that the networks were built for had none: "
+            "Input contains NaN. Let the X of the first fit have some, or fill them in first, for "
+            "example with impute."
+        )
 
 
 def _build(
@@ -195,6 +227,7 @@ def _build(
             seed=seed,
             structure=parts.structure,
             n_classes=parts.n_classes,
+            starts=data.table.starts if data.table is not None and data.table.has_gaps else None,
         )
         row = columns.standardized(data.X[:1]).float()
         check_networks(autoencoder, discriminators, parts.critics, row)
@@ -290,7 +323,7 @@ def _train(
     snapshot: Callable[[], dict[str, Any]],
 ) -> None:
     """Train the net, and tell the callbacks of scikit-learn and the user how it went."""
-    told = {"X": data.X, "y": data.y, "metadata": {}}
+    told = {"X": data.X_given, "y": data.y, "metadata": {}}
     context = estimator._init_callback_context(max_subtasks=plan.n_epochs)
     context.call_on_fit_task_begin(estimator=estimator, **told)
     net.batch_size = plan.batch_size

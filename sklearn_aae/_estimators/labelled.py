@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_aae._compat import output_frame
 from sklearn_aae._estimators.base import BaseAdversarialAutoencoder
 from sklearn_aae._rows.labels import class_positions, encode_labels, one_hot
 from sklearn_aae._training.plan import Data
@@ -43,14 +42,14 @@ class LabelledAdversarialAutoencoder(BaseAdversarialAutoencoder):
         Returns
         -------
         X : ndarray or frame of shape (n_samples, n_features_in_)
-            Rows in the units of X; a frame with the names of the columns under `set_output`.
+            Rows in the units of X; a frame where one was fitted, or under `set_output`.
         """
         styles = self._codes_to_use(Z)
         if y is None:
             classes = np.tile(self.class_prior_.astype(styles.dtype), (len(styles), 1))
         else:
             classes = self._one_hot(y, styles)
-        return output_frame(self, self._decode_styles(styles, classes), Z)
+        return self._given_back(self._decode_styles(styles, classes), Z)
 
     def _one_hot(self, y: Any, styles: np.ndarray) -> np.ndarray:
         """Classes, one for all styles or one for each, as rows of the identity matrix."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_aae._estimators.base import BaseAdversarialAutoencoder
+from sklearn_aae._estimators.base import BaseAdversarialAutoencoder, starts_of
+from sklearn_aae._estimators.reading import Given
 from sklearn_aae._learned.density import Density, column_contributions
+from sklearn_aae._learned.gaps import GapCorrection, fill_in, fit_gap_correction
 from sklearn_aae._learned.scores import (
     density_scores,
     discriminator_scores,
@@ -19,6 +23,7 @@ from sklearn_aae._learned.scores import (
 from sklearn_aae._rows.chunks import SelectedRows
 from sklearn_aae._rows.inference import Inference
 from sklearn_aae._training.net import AdversarialNet
+from sklearn_aae._training.plan import Data, Plan
 
 
 class ScoringAdversarialAutoencoder(OutlierMixin, BaseAdversarialAutoencoder):
@@ -64,8 +69,40 @@ class ScoringAdversarialAutoencoder(OutlierMixin, BaseAdversarialAutoencoder):
         scores : ndarray of shape (n_samples,)
             As `score_method` says, in nats, float64. Densities are those of standardised rows.
         """
-        X = self._rows_to_use(X)
-        return self._scores(X, self._inference, self.net_, self.prior_, self._density)
+        given = self._given(X)
+        scores = self._scores(given.rows, self._inference, self.net_, self.prior_, self._density)
+        correction: GapCorrection | None = vars(self).get("_gap_correction")  # not in older files
+        if correction is not None:
+            scores = correction.corrected(scores, given.missing)
+        if given.unseen is not None:
+            scores = scores - given.unseen.sum(axis=1) * self._surprise
+        return scores
+
+    @property
+    def _surprise(self) -> float:
+        """Nats of a category that none of the training rows had (Laplace's rule)."""
+        table = self._learned_table
+        return 0.0 if table is None else math.log(table.n_rows + 1)
+
+    def _gap_correction_of(
+        self,
+        plan: Plan,
+        data: Data,
+        inference: Inference,
+        scores: Callable[[Any], np.ndarray],
+        seed: int,
+    ) -> GapCorrection:
+        """What missing cells do to scores, of rows that were not trained on where there are any."""
+        table, columns = data.table, plan.columns
+
+        def of_gaps(X: np.ndarray) -> np.ndarray:
+            if table is None or not table.has_gaps:
+                X = fill_in(X, np.isnan(X), columns.baseline, inference.reconstruct)
+            return scores(X)
+
+        rows = data.X if plan.held_out is None else plan.held_out
+        own = np.random.RandomState(seed)
+        return fit_gap_correction(rows, starts_of(data), of_gaps, own)
 
     def _scores(
         self,
@@ -102,8 +139,32 @@ class ScoringAdversarialAutoencoder(OutlierMixin, BaseAdversarialAutoencoder):
             function: ``constant - n_features / 2 * log(rho²)``. The sum is shared out in proportion
             to the mean squared difference from those rows in each column, in standardised units.
         """
-        decoded, residual = self._inference.split_rows(self._rows_to_use(X))
-        return column_contributions(self._density, decoded, residual)
+        given = self._given(X)
+        decoded, residual = self._inference.split_rows(given.rows)
+        contributions = column_contributions(self._density, decoded, residual)
+        return self._of_columns(contributions, given)
+
+    def _of_columns(self, contributions: np.ndarray, given: Given) -> np.ndarray:
+        """What each column adds, from what the inputs add; a row keeps its sum.
+
+        A missing cell adds nothing. A category that `fit` has not seen multiplies the sum by as
+        much as it takes from the score.
+        """
+        table = self._learned_table
+        n_inputs = contributions.shape[1]
+        if table is not None:
+            contributions = np.add.reduceat(contributions, np.array(table.starts), axis=1)
+        if given.missing is None:
+            return contributions
+        total = contributions.sum(axis=1, keepdims=True)
+        observed = np.where(given.missing, 0.0, contributions)
+        known = observed.sum(axis=1, keepdims=True)
+        observed = observed * np.divide(total, known, out=np.zeros_like(total), where=known > 0)
+        if given.unseen is not None:
+            n_unseen = given.unseen.sum(axis=1, keepdims=True)
+            factor = np.expm1(2 / n_inputs * n_unseen * self._surprise)
+            observed += np.where(given.unseen, total * factor / n_unseen.clip(1), 0.0)
+        return observed
 
     def p_values(self, X: Any) -> np.ndarray:
         """Probability that a row from the distribution of the held-out rows scores as low.

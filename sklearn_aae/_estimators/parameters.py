@@ -32,6 +32,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "posterior": [StrOptions({"deterministic", "gaussian", "implicit"})],
     "prior": [StrOptions(set(PRIORS)), HasMethods("sample")],
     "likelihood": [StrOptions(set(LIKELIHOODS))],
+    "categorical_features": [None, StrOptions({"from_dtype"}), "array-like"],
     "adversarial_weight": [NON_NEGATIVE],
     "adversarial_loss": [StrOptions(set(ADVERSARIAL_LOSSES))],
     "gradient_penalty": [NON_NEGATIVE],
@@ -92,7 +93,13 @@ prior : {"normal", "uniform", "mixture_of_gaussians", "swiss_roll"} or object, \
 
 likelihood : {"gaussian", "laplace", "bernoulli", "poisson"}, default="gaussian"
     What the decoder's output means: squared or absolute error in standardised units,
-    probabilities for X in [0, 1], or rates of counts.
+    probabilities for X in [0, 1], or rates of counts. Of the numbers of a table; booleans and
+    categories have probabilities.
+
+categorical_features : "from_dtype", None or array-like of bool, int or str, default="from_dtype"
+    Which columns are categories. "from_dtype": those of a data frame that are of a categorical
+    type, or strings; None: none; else a mask, positions from 0, or names. Booleans, dates and
+    durations are known by their type.
 
 adversarial_weight : float, default=0.2
     Weight of the match with the prior against the reconstruction loss, which is the share of

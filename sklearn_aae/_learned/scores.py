@@ -41,7 +41,7 @@ def reconstruction_scores(inference: Inference, X: np.ndarray | SelectedRows) ->
 def reconstruction_score(inference: Inference, autoencoder: Any, x: Tensor) -> Tensor:
     """Log-likelihood (n,) of standardised rows given their reconstructions."""
     exact = inference.columns.likelihood.to(x.device, torch.float64)
-    return exact.log_prob(autoencoder(x).double(), x.double()).sum(dim=1)
+    return exact.row_log_prob(autoencoder(x).double(), x.double())
 
 
 def prior_scores(inference: Inference, X: np.ndarray | SelectedRows, prior: Any) -> np.ndarray:

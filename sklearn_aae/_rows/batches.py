@@ -12,6 +12,7 @@ from sklearn.utils import gen_batches
 from torch import Tensor
 
 from sklearn_aae._rows.scaling import chunk_size, squashed
+from sklearn_aae._rows.sources import take
 
 # Labelled rows for each row of a batch: one in four of so many.
 _LABELLED_SHARE = 4
@@ -29,7 +30,7 @@ class Rows(torch.utils.data.Dataset):
 
     Parameters
     ----------
-    X : ndarray of shape (n_rows, n_features)
+    X : ndarray, SparseRows or TableRows of shape (n_rows, n_features)
         Kept by reference, in its own dtype.
     center, scale : ndarray of shape (n_features,)
         x = squashed((X - center) / scale).
@@ -54,7 +55,7 @@ class Rows(torch.utils.data.Dataset):
 
     def __init__(
         self,
-        X: np.ndarray,
+        X: Any,
         center: np.ndarray,
         scale: np.ndarray,
         *,
@@ -99,7 +100,7 @@ class Rows(torch.utils.data.Dataset):
         return x, targets
 
     def _standardized(self, indices: np.ndarray) -> Tensor:
-        x = torch.from_numpy(np.take(self._X, indices, axis=0))
+        x = torch.from_numpy(take(self._X, indices))
         x = x.sub_(torch.from_numpy(self._center)).div_(torch.from_numpy(self._scale))
         # Standardised in the dtype of X: float32 would lose columns far from zero in float64.
         return squashed(x, self._knee).float()
@@ -110,7 +111,9 @@ class Rows(torch.utils.data.Dataset):
 
     def arrays(self) -> Iterator[Any]:
         """All that the batches are made of, as arrays, tensors and plain values."""
-        yield from (self._X, self._selected, self._center, self._scale, self._knee)
+        X = self._X
+        of_rows = (X,) if isinstance(X, np.ndarray) else X.arrays()
+        yield from (*of_rows, self._selected, self._center, self._scale, self._knee)
         for name, values in self._targets.items():
             yield from (name, values)
         if self.neighbors is not None:

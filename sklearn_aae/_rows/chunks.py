@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -25,22 +25,27 @@ class SelectedRows:
 
     Parameters
     ----------
-    array : ndarray of shape (n_rows, n_columns)
+    array : ndarray, SparseRows or TableRows of shape (n_rows, n_columns)
     positions : ndarray of int
         Rows that belong to the selection, in its order.
     """
 
-    def __init__(self, array: np.ndarray, positions: np.ndarray) -> None:
-        self._array = array
-        self._positions = positions
+    def __init__(self, array: Any, positions: np.ndarray) -> None:
+        self.array = array
+        self.positions = positions
         self.shape = (len(positions), array.shape[1])
         self.dtype = array.dtype
 
     def __len__(self) -> int:
-        return len(self._positions)
+        return len(self.positions)
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        return self._array[self._positions[rows]]
+        return self.array[self.positions[rows]]
+
+    def arrays(self) -> Iterator[np.ndarray]:
+        """All that the rows are made of."""
+        yield self.positions
+        yield from (self.array,) if isinstance(self.array, np.ndarray) else self.array.arrays()
 
 
 def in_dtype(module: Any, dtype: np.dtype) -> Any:

@@ -11,8 +11,20 @@ import torch
 from sklearn.utils import gen_batches
 from torch import Tensor
 
+from sklearn_aae._rows.chunks import SelectedRows
 from sklearn_aae._rows.likelihoods import LIKELIHOODS, Likelihood, make_likelihood
-from sklearn_aae._rows.scaling import KNEE, chunk_size, column_scaling, squashed, value_range
+from sklearn_aae._rows.product import make_product
+from sklearn_aae._rows.scaling import (
+    KNEE,
+    chunk_size,
+    column_ranges,
+    column_scaling,
+    squashed,
+)
+from sklearn_aae._rows.table import Table
+
+# Variance that the indicators of a category have at least, as its unit.
+_LEAST_VARIANCE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +61,11 @@ class Columns:
         return self.likelihood.scale.numpy()
 
     @property
+    def baseline(self) -> np.ndarray:
+        """Mean of each column."""
+        return self.likelihood.baseline.numpy()
+
+    @property
     def knee(self) -> float:
         """Where standardised values start to grow logarithmically."""
         return self.likelihood.knee
@@ -81,15 +98,21 @@ class Columns:
         center, scale = self.likelihood.center, self.likelihood.scale
         return x.sub(center.to(x.dtype)).div_(scale.to(x.dtype))
 
-    def standardized_range(self, X: np.ndarray) -> tuple[Tensor, Tensor]:
+    def standardized_range(self, X: Any) -> tuple[Tensor, Tensor]:
         """Smallest and largest standardised value of each column of X, in float64."""
-        lowest, highest = X.min(axis=0).astype(float), X.max(axis=0).astype(float)
+        lowest, highest = (bound.astype(float) for bound in column_ranges(X))
+        # A column without a single cell is at its centre.
+        empty = np.isnan(lowest)
+        lowest[empty] = highest[empty] = self.center[empty]
         return self.standardized(lowest), self.standardized(highest)
 
-    def null_deviance(self, X: np.ndarray, sample_weight: np.ndarray | None) -> float:
-        """Mean deviance of predicting the column means, on up to 10,000 evenly spaced rows."""
+    def null_deviance(self, X: Any, sample_weight: np.ndarray | None) -> float:
+        """Mean deviance of predicting the column means, on up to 10,000 evenly spaced rows.
+
+        Of all cells, missing ones included, whose deviance is 0.
+        """
         step = max(1, len(X) // 10_000)
-        sample = X[::step]
+        sample = SelectedRows(X, np.arange(0, len(X), step))
         output = self.likelihood.constant_output()
         weight = np.ones(len(X)) if sample_weight is None else sample_weight
         weight = weight[::step]
@@ -106,22 +129,62 @@ class Columns:
 
 
 def fit_columns(
-    X: np.ndarray, sample_weight: np.ndarray | None, likelihood: str, *, standardize: bool
+    X: Any,
+    sample_weight: np.ndarray | None,
+    likelihood: str,
+    *,
+    standardize: bool,
+    table: Table | None = None,
 ) -> tuple[Columns, float]:
-    """Columns of a training set, and their null deviance, the unit of the reconstruction loss."""
+    """Columns of a training set, and their null deviance, the unit of the reconstruction loss.
+
+    Parameters
+    ----------
+    X : ndarray, SparseRows or TableRows
+        Rows as the networks see them.
+    sample_weight : ndarray of shape (n_samples,) or None
+    likelihood : str
+        Of numbers.
+    standardize : bool
+        Whether they are centred and scaled.
+    table : Table or None
+        What the columns are, where cells may be missing or are not numbers.
+    """
     scaling = column_scaling(X, sample_weight)
     center, scale, knee = scaling.mean, scaling.scale, KNEE
     if not standardize:
         center, scale, knee = np.zeros_like(center), np.ones_like(scale), math.inf
-    made = make_likelihood(likelihood, center, scale, scaling.mean, knee)
+    if table is None:
+        made = make_likelihood(likelihood, center, scale, scaling.mean, knee)
+    else:
+        kinds = tuple(kind.likelihood for kind in table.kinds)
+        widths = tuple(kind.width for kind in table.kinds)
+        for start, width in zip(table.starts, widths, strict=True):
+            if width > 1 and standardize:
+                p = scaling.mean[start : start + width]
+                # The block of a category has the variance of one number.
+                scale[start : start + width] = math.sqrt(max(1 - float(p @ p), _LEAST_VARIANCE))
+        # What a number loses to its mean is 1 for a Gaussian one, and near it for others.
+        made = make_product(likelihood, kinds, widths, center, scale, scaling.mean, knee, 1.0)
     columns = Columns(made, X.dtype)
     if scaling.constant.all():
         return columns, 1.0
     return columns, columns.null_deviance(X, sample_weight)
 
 
-def check_domain(likelihood: str, name: str, X: np.ndarray) -> None:
+def check_domain(likelihood: str, name: str, X: Any, table: Table | None = None) -> None:
     """ValueError where a likelihood has no place for values of X, an array called `name`."""
-    problem = LIKELIHOODS[likelihood].check_domain(*value_range(X))
+    lowest, highest = column_ranges(X)
+    if table is not None:
+        of_numbers = [
+            start
+            for start, kind in zip(table.starts, table.kinds, strict=True)
+            if kind.likelihood == "number"
+        ]
+        lowest, highest = lowest[of_numbers], highest[of_numbers]
+    lowest, highest = lowest[~np.isnan(lowest)], highest[~np.isnan(highest)]
+    if len(lowest) == 0:
+        return
+    problem = LIKELIHOODS[likelihood].check_domain(float(lowest.min()), float(highest.max()))
     if problem is not None:
         raise ValueError(f'likelihood="{likelihood}": {name} {problem}')

@@ -84,11 +84,14 @@ class Inference:
         return self._in_chunks(decoded, inputs, self.n_features, torch.tensor)
 
     def split(self, autoencoder: Autoencoder, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Decoding and residual of standardised rows x, in standardised units, float64."""
+        """Decoding and residual of standardised rows x, in standardised units, float64.
+
+        A missing cell has none: it is what the others say.
+        """
         decoded = self.mean(autoencoder(x)).double()
         exact = self.columns.likelihood.to(x.device, torch.float64)
         decoded = squashed(decoded.sub_(exact.center).div_(exact.scale), exact.knee)
-        return decoded, x.double() - decoded
+        return decoded, torch.where(x.isnan(), 0.0, x.double() - decoded)
 
     def split_rows(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Decodings and residuals (n_samples, n_features) of rows, in standardised units."""

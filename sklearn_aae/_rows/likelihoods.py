@@ -71,6 +71,10 @@ class Likelihood:
         """Log-likelihood of each cell in nats, tensor (n, n_features)."""
         raise AssertionError("a likelihood defines log_prob")
 
+    def row_log_prob(self, output: Tensor, x: Tensor) -> Tensor:
+        """Log-likelihood of each row in nats, tensor (n,)."""
+        return self.log_prob(output, x).sum(dim=1)
+
     def constant_output(self) -> Tensor:
         """Output that predicts the column means, tensor (n_features,)."""
         return (self.baseline - self.center) / self.scale

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -30,9 +30,27 @@ def chunk_size(n_values_per_row: int) -> int:
     return max(1, _VALUES_PER_CHUNK // max(1, n_values_per_row))
 
 
-def value_range(X: np.ndarray) -> tuple[float, float]:
+def column_ranges(X: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest value of each column, of the cells that are there; NaN of none."""
+    if isinstance(X, np.ndarray):
+        lowest, highest = X.min(axis=0), X.max(axis=0)
+        if not np.isnan(lowest).any():
+            return lowest, highest
+    lowest = np.full(X.shape[1], np.nan, dtype=X.dtype)
+    highest = lowest.copy()
+    for rows in gen_batches(X.shape[0], chunk_size(X.shape[1])):
+        chunk = X[rows]
+        np.fmin(lowest, np.fmin.reduce(chunk, axis=0), out=lowest)
+        np.fmax(highest, np.fmax.reduce(chunk, axis=0), out=highest)
+    return lowest, highest
+
+
+def value_range(X: Any) -> tuple[float, float]:
     """Smallest and largest value of X."""
-    return float(X.min()), float(X.max())
+    if isinstance(X, np.ndarray):
+        return float(X.min()), float(X.max())
+    lowest, highest = column_ranges(X)
+    return float(lowest.min()), float(highest.max())
 
 
 class ColumnScaling(NamedTuple):
@@ -58,6 +76,7 @@ def column_scaling(X: np.ndarray, sample_weight: np.ndarray | None) -> ColumnSca
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
+        NaN is a missing cell, which does not count.
     sample_weight : ndarray of shape (n_samples,) or None
         Rows of weight 0 do not count.
 
@@ -80,10 +99,15 @@ def column_scaling(X: np.ndarray, sample_weight: np.ndarray | None) -> ColumnSca
             scaler.partial_fit(
                 chunk, sample_weight=None if sample_weight is None else sample_weight[indices]
             )
-        np.minimum(lowest, chunk.min(axis=0), out=lowest)
-        np.maximum(highest, chunk.max(axis=0), out=highest)
+        smallest, largest = column_ranges(chunk)
+        np.fmin(lowest, smallest, out=lowest)
+        np.fmax(highest, largest, out=highest)
     # Weights make the variance of a constant column negative by rounding.
     center, scale, variance = scaler.mean_, scaler.scale_, scaler.var_.clip(min=0)
+    # Columns without a single cell: any centre serves.
+    empty = np.isinf(lowest)
+    for values in (center, variance, lowest, highest):
+        values[empty] = 0
     if not (np.isfinite(center).all() and np.isfinite(variance).all()):
         raise ValueError(
             "X: the variance of a column overflows float64; the largest absolute value is "

@@ -163,7 +163,7 @@ def _standardized(rows: Rows) -> Callable[[np.ndarray], np.ndarray]:
 
     def standardized(positions: np.ndarray) -> np.ndarray:
         x, _ = rows[torch.from_numpy(positions).to(rows.index_device)]
-        return x.cpu().numpy()
+        return x.nan_to_num(0.0).cpu().numpy()  # missing cells count as at the centre
 
     return standardized
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from sklearn_aae._rows.batches import BatchIterator, Rows
 from sklearn_aae._training.acceleration import autocast, compiled
+from sklearn_aae._training.corruption import corrupted, hides_cells
 from sklearn_aae._training.critics import weighted_mean
 from sklearn_aae._training.pickling import (
     freeze,
@@ -260,7 +261,7 @@ class AdversarialNet(NeuralNet):
         weight = targets.get("sample_weight")
         # Half of the batch gets noise. The critics see the other half, since the codes that have to
         # match the prior are those of rows as they are.
-        n_corrupted = len(x) // 2 if self.noise > 0 else 0
+        n_corrupted = len(x) // 2 if self.noise > 0 or hides_cells(self.module_) else 0
         noisy = self.corrupted(x, n_corrupted)
         with self.autocast():
             codes = autoencoder.encode(noisy, self.generator_)
@@ -331,11 +332,8 @@ class AdversarialNet(NeuralNet):
         return compiled(self.compiles_networks, self.module_, parts, trial)
 
     def corrupted(self, x: Tensor, n_rows: int) -> Tensor:
-        """Rows x with noise added to the first n_rows of them."""
-        if n_rows == 0 or self.noise == 0:
-            return x
-        eta = torch.randn((n_rows, x.shape[1]), generator=self.generator_, device=x.device)
-        return torch.cat([torch.add(x[:n_rows], eta, alpha=self.noise), x[n_rows:]])
+        """Rows x with noise, or cells hidden, in the first n_rows of them."""
+        return corrupted(x, n_rows, self.noise, self.module_, self.generator_)
 
     def reconstruction_loss(self, output: Tensor, x: Tensor, weight: Tensor | None) -> Tensor:
         """Share of the deviance that the autoencoder leaves: 1 for predicting column means.

@@ -19,6 +19,7 @@ from sklearn_aae.modules import (
     Autoencoder,
     ConvolutionalDecoder,
     ConvolutionalEncoder,
+    GapEncoder,
     MultilayerPerceptron,
 )
 
@@ -107,10 +108,14 @@ def make_networks(
     seed: int,
     structure: type[Autoencoder] = Autoencoder,
     n_classes: int = 0,
+    starts: Sequence[int] | None = None,
 ) -> tuple[Autoencoder, nn.ModuleDict]:
     """Autoencoder and one discriminator for each critic: the user's, or built for the data.
 
     The user's discriminator is that of the critic of all codes or of the style, named "prior".
+
+    Where `starts` are given, the first position of each cell in a row, cells may be missing. Built
+    multilayer encoders are told which; others see 0 in their place.
     """
     sizes = resolve_layer_sizes(hidden_layer_sizes, n_features)
     shape = check_image_shape(image_shape, n_features)
@@ -132,8 +137,11 @@ def make_networks(
 
     n_in, n_out = structure.encoder_widths(n_features, n_components, posterior, n_classes)
     n_decoded = structure.decoder_width(n_components, n_classes)
+    sees_gaps = starts is not None and encoder is None and shape is None
+    n_told = len(starts) if starts is not None and sees_gaps else 0
+    made = make_network("encoder", encoder, build_encoder, n_in + n_told, n_out)
     autoencoder = structure(
-        make_network("encoder", encoder, build_encoder, n_in, n_out),
+        made if starts is None else GapEncoder(made, starts, n_features, sees_gaps),
         make_network("decoder", decoder, build_decoder, n_decoded, n_features),
         n_components,
         posterior,

@@ -11,6 +11,7 @@ import numpy as np
 
 from sklearn_aae._rows.chunks import SelectedRows
 from sklearn_aae._rows.columns import Columns
+from sklearn_aae._rows.table import Table
 from sklearn_aae._training.critics import Critic
 from sklearn_aae.modules import Autoencoder
 
@@ -35,12 +36,18 @@ _MAX_ROWS_TO_HOLD_OUT = 10_000
 
 
 class Data(NamedTuple):
-    """What a fit was given, once it is checked."""
+    """What a fit was given, once it is checked.
 
-    X: np.ndarray
+    Rows are as the networks see them, an ndarray, SparseRows or TableRows; `table` is None of a
+    plain array. `X_given` is X as callbacks of the user are shown it.
+    """
+
+    X: Any
     y: Any
     sample_weight: np.ndarray | None
-    X_val: np.ndarray | None
+    X_val: Any
+    table: Table | None = None
+    X_given: Any = None
 
 
 @dataclass(frozen=True)

@@ -198,7 +198,8 @@ class VirtualAdversarial:
         k = autoencoder.n_components
         x = batch.x[batch.n_corrupted :]
         p = batch.codes[batch.n_corrupted :, k:].detach()
-        unit = batch.x.var(dim=0, correction=0).sum().sqrt()
+        # Missing cells, which are NaN, count as at the centre.
+        unit = batch.x.nan_to_num(0.0).var(dim=0, correction=0).sum().sqrt()
 
         # Steps lead out of the training range too. Within it, as for all pixels that are 0, they
         # could only brighten, and so far that no class was left: of 100 labelled MNIST digits the

@@ -11,6 +11,7 @@ import torch
 from skorch.history import History
 
 from sklearn_aae._rows.batches import Rows
+from sklearn_aae._rows.sources import is_sparse
 from sklearn_aae._training.net import AdversarialNet
 from sklearn_aae._training.networks import seeded_global_generator
 from sklearn_aae._training.plan import Data, Plan
@@ -58,9 +59,9 @@ def watched_rows(plan: Plan, device: str) -> Rows | None:
     """The rows to look at after every epoch, None where there are none to look at."""
     if plan.watched is None:
         return None
-    columns = plan.columns
+    columns, X = plan.columns, plan.watched
     return Rows(
-        plan.watched[:],
+        X if is_sparse(X) else X[:],
         columns.center,
         columns.scale,
         device=torch.device(device),

@@ -11,6 +11,7 @@ from sklearn_aae.modules.autoencoders import (
     EmbeddingAutoencoder,
 )
 from sklearn_aae.modules.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
+from sklearn_aae.modules.gaps import GapEncoder
 from sklearn_aae.modules.multilayer import ACTIVATIONS, MultilayerPerceptron
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "ConvolutionalDecoder",
     "ConvolutionalEncoder",
     "EmbeddingAutoencoder",
+    "GapEncoder",
     "MultilayerPerceptron",
 ]

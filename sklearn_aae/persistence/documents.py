@@ -16,6 +16,7 @@ from sklearn_aae._estimators.classifier import AdversarialAutoencoderClassifier
 from sklearn_aae._estimators.clusterer import AdversarialAutoencoderClusterer
 from sklearn_aae._files.archive import InvalidModelFileError, check_keys, require
 from sklearn_aae._training.networks import seeded_global_generator
+from sklearn_aae.modules import GapEncoder
 from sklearn_aae.persistence.decoding import Decoder
 from sklearn_aae.persistence.encoding import Encoder
 from sklearn_aae.persistence.net_state import NET_FIELDS, is_optimizer, net_state, restored_net
@@ -40,6 +41,7 @@ _LATER_PARAMETERS = {
     "cluster_prior": "uniform",
     "propagation_weight": 0.0,
     "n_neighbors": 10,
+    "categorical_features": "from_dtype",
 }
 
 
@@ -126,13 +128,15 @@ def described(
 def _networks(estimator: BaseAdversarialAutoencoder) -> list[tuple[CustomNetwork, nn.Module]]:
     """The networks that may be the user's, with the widths they were asked for."""
     net = estimator.net_
-    n, k = estimator.n_features_in_, estimator.n_components_
-    autoencoder = net.module_
+    autoencoder, k = net.module_, estimator.n_components_
+    n = len(autoencoder.lower)
     n_classes = autoencoder.n_classes
     widths = autoencoder.encoder_widths(n, k, autoencoder.posterior, n_classes)
     n_decoded = autoencoder.decoder_width(k, n_classes)
+    encoder = autoencoder.encoder
+    encoder = encoder.network if isinstance(encoder, GapEncoder) else encoder
     return [
-        (CustomNetwork("encoder", *widths), autoencoder.encoder),
+        (CustomNetwork("encoder", *widths), encoder),
         (CustomNetwork("decoder", n_decoded, n), autoencoder.decoder),
         *(
             (CustomNetwork("discriminator", c.n_inputs(k), 1), net.discriminators_[c.name])

@@ -66,7 +66,7 @@ def restored_net(
     ok = isinstance(options, dict) and options.keys() <= {"weight_decay"}
     require(ok and all(map(is_number, options.values())), "net_.optimizer_options", "are unknown")
     require(isinstance(state["interrupted"], bool), "net_.interrupted", "is no bool")
-    zeros = torch.zeros(1, estimator.n_features_in_)
+    zeros = torch.zeros(1, len(autoencoder.lower))
     check_networks(autoencoder, discriminators, critics, zeros)
 
     for name in ("generator", "order_generator"):

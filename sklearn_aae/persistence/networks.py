@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from sklearn_aae._files.archive import InvalidModelFileError, check_keys, require
 from sklearn_aae._learned.flow import Transport
-from sklearn_aae.modules import ACTIVATIONS, Autoencoder
+from sklearn_aae.modules import ACTIVATIONS, Autoencoder, GapEncoder
 from sklearn_aae.persistence.vocabulary import NETWORKS, CustomNetwork, arguments_of
 
 
@@ -47,6 +48,9 @@ class NetworkDecoder:
         weights = self._weights(coded, where)
         if issubclass(cls, Autoencoder):
             return self._autoencoder(cls, arguments, weights, coded["frozen"], where)
+        if cls is GapEncoder:
+            require(not weights and coded["frozen"] == [], where, "has weights of its own")
+            return _gap_encoder(arguments, where)
         require(is_possible(arguments, len(weights)), where, "has impossible arguments")
         # Without memory, until shapes are known to be those of the file.
         with torch.device("meta"):
@@ -110,6 +114,17 @@ class NetworkDecoder:
         }
 
 
+def _gap_encoder(arguments: dict[str, Any], where: str) -> GapEncoder:
+    """An encoder for rows with gaps, each of whose cells has a place in the row."""
+    starts, width = arguments["starts"], arguments["width"]
+    ok = isinstance(arguments["network"], nn.Module) and isinstance(arguments["sees_gaps"], bool)
+    require(ok, where, "has no network")
+    ok = isinstance(starts, tuple) and type(width) is int and all(type(v) is int for v in starts)
+    ok = ok and starts[:1] == (0,) and all(map(operator.lt, starts, (*starts[1:], width)))
+    require(ok, where, "has impossible columns")
+    return GapEncoder(**arguments)
+
+
 def parts_of(network: nn.Module) -> list[str]:
     """Arguments of a network of ours that are networks themselves."""
     names = arguments_of(type(network))
@@ -120,7 +135,7 @@ def is_rebuilt_from_arguments(network: nn.Module) -> bool:
     """Whether a network is one of ours, and still as its arguments say."""
     if NETWORKS.get(type(network).__name__) is not type(network):
         return False
-    if isinstance(network, Autoencoder):
+    if isinstance(network, Autoencoder | GapEncoder):
         return True
     arguments = {name: getattr(network, name) for name in arguments_of(type(network))}
     if not is_possible(arguments, len(network.state_dict())):

@@ -1,7 +1,8 @@
 """What a model in a file has to be: one table of attributes, and one pass over it.
 
-Sizes have names: "n" for columns, "k" for the width of the code, "c" for classes. Any other name
-stands for a number that the first array of this size tells, within one value.
+Sizes have names: "n" for inputs of the networks, "d" for columns, "k" for the width of the code,
+"c" for classes. Any other name stands for a number that the first array of this size tells, within
+one value.
 """
 
 from __future__ import annotations
@@ -21,13 +22,18 @@ from sklearn_aae._estimators.conditional import ConditionalAdversarialAutoencode
 from sklearn_aae._files.archive import require
 from sklearn_aae._learned.codes import CodeDensity
 from sklearn_aae._learned.density import Density
+from sklearn_aae._learned.gaps import GapCorrection, Spread
 from sklearn_aae._rows.columns import Columns
-from sklearn_aae._rows.likelihoods import Likelihood
+from sklearn_aae._rows.kinds import Boolean, Category, Moment, Number
+from sklearn_aae._rows.likelihoods import LIKELIHOODS, Likelihood
+from sklearn_aae._rows.product import Product
+from sklearn_aae._rows.table import Table
 from sklearn_aae.modules import (
     Autoencoder,
     CategoricalAutoencoder,
     ConditionalAutoencoder,
     EmbeddingAutoencoder,
+    GapEncoder,
 )
 from sklearn_aae.priors import Joint, Prior, bind_prior, has_classes
 
@@ -122,6 +128,66 @@ def _likelihood(value: Any, sizes: dict[str, int]) -> bool:
         and _array("f8", "n", low=np.nextafter(0, 1))(value.scale, sizes)
         and isinstance(value.knee, float)
         and value.knee > 0
+        and (not isinstance(value, Product) or _product(value, sizes))
+    )
+
+
+def _product(value: Product, sizes: dict[str, int]) -> bool:
+    """Whether the columns of a table take up all inputs."""
+    kinds, widths = value.kinds, value.widths
+    return (
+        isinstance(value.numbers, str)
+        and value.numbers in LIKELIHOODS
+        and isinstance(kinds, tuple)
+        and isinstance(widths, tuple)
+        and len(kinds) == len(widths) == sizes["d"]
+        and all(
+            type(width) is int and width > 0 and (width == 1 or kind == "category")
+            for kind, width in zip(kinds, widths, strict=True)
+        )
+        and set(kinds) <= {"number", "boolean", "category"}
+        and sum(widths) == sizes["n"]
+        and isinstance(value.units, Tensor)
+        and _array("f8", "d", low=0)(value.units, sizes)
+    )
+
+
+def _plain(value: Any, _: Any = None) -> bool:
+    """Whether a value is a string, a number, a bool or None, or a tuple of such."""
+    if isinstance(value, tuple):
+        return all(map(_plain, value))
+    return value is None or isinstance(value, str | bool | np.bool_) or is_number(value)
+
+
+def _kind(value: Any) -> bool:
+    if type(value) is Number:
+        ends = (value.lowest, value.highest)
+        return ends == (None, None) or all(type(v) is int for v in ends)
+    if type(value) is Moment:
+        return isinstance(value.resolution, float) and 0 < value.resolution < math.inf
+    if type(value) is Category:
+        values = (value.values, value.rare)
+        return all(isinstance(v, tuple) and _plain(v) for v in values)
+    return type(value) is Boolean
+
+
+def _table(value: Any, sizes: dict[str, int]) -> bool:
+    if value is None:
+        return sizes["n"] == sizes["d"]
+    fields = (value.names, value.kinds, value.dtypes) if type(value) is Table else ()
+    return (
+        bool(fields)
+        and all(isinstance(v, tuple) and len(v) == sizes["d"] for v in fields)
+        and _plain(value.names)
+        and all(map(_kind, value.kinds))
+        and sum(kind.width for kind in value.kinds) == sizes["n"]
+        and all(
+            isinstance(v, tuple) and v and isinstance(v[0], str) and _plain(v) for v in value.dtypes
+        )
+        and value.library in (None, "pandas", "polars", "pyarrow")
+        and isinstance(value.has_gaps, bool)
+        and type(value.n_rows) is int
+        and value.n_rows > 0
     )
 
 
@@ -130,7 +196,7 @@ def _floating(value: Any, _: dict[str, int]) -> bool:
 
 
 def _names(value: Any, sizes: dict[str, int]) -> bool:
-    ok = isinstance(value, np.ndarray) and value.dtype == object and value.shape == (sizes["n"],)
+    ok = isinstance(value, np.ndarray) and value.dtype == object and value.shape == (sizes["d"],)
     return ok and all(isinstance(v, str) for v in value)
 
 
@@ -151,6 +217,23 @@ def _classes(value: Any, sizes: dict[str, int]) -> bool:
     return plain and bool((value[:-1] < value[1:]).all())
 
 
+# What files of the first version of this package have not.
+_LATER: dict[str, Rule] = {
+    "feature_names_in_": _names,
+    "_table": _table,
+    "_spread": _record(
+        Spread,
+        seen=_array("f8", "n", low=0),
+        hidden=_array("f8", "n", low=0),
+        missing=_array("f8", "d", low=0),
+    ),
+    "_gap_correction": _record(
+        GapCorrection,
+        shares=_array("f8", "levels", low=0),
+        medians=_array("f8", "levels"),
+        stretches=_array("f8", "levels", low=0),
+    ),
+}
 _COMMON: dict[str, Rule] = {
     "_columns": _record(Columns, likelihood=_likelihood, dtype=_floating),
     "n_iter_": _integer(0),
@@ -253,23 +336,39 @@ def check_attributes(estimator: Any, autoencoder: Any) -> list[Comparison]:
     right = type(autoencoder) is model.structure
     require(right, "net_.module", f"is no {model.structure.__name__}")
     n, k, c = state["n_features_in_"], state["n_components_"], autoencoder.n_classes
-    fits = type(n) is int and n > 0 and autoencoder.lower.shape == (n,)
+    d = n
+    n = len(autoencoder.lower) if autoencoder.lower.ndim == 1 else 0
+    fits = type(d) is int and d > 0 and n > 0 and (n == d or state.get("_table") is not None)
     require(fits, "n_features_in_", "is not the number of columns")
     require(type(k) is int and k == autoencoder.n_components, "n_components_", "is not the width")
     require(c > 0 or model.attributes is _SCORES, "net_.module", "has no classes")
     require(c == 0 or model.attributes is not _SCORES, "net_.module", "has classes")
     check_prior(state["prior_"], k)
     rules = {**_COMMON, **model.attributes}
-    if "feature_names_in_" in state:
-        rules["feature_names_in_"] = _names
+    rules |= {name: rule for name, rule in _LATER.items() if name in state}
     for name, rule in rules.items():
         # Sizes of one value are not those of another: a copy for each.
-        sizes = {"n": n, "2n": 2 * n, "k": k, "c": c}
+        sizes = {"n": n, "d": d, "2n": 2 * n, "k": k, "c": c}
         problem = _PROBLEMS.get(name, "is impossible").format(c=c, last=c - 1)
         require(rule(state[name], sizes), name, problem)
+    _check_gaps(state, autoencoder)
     if model.attributes is _CLUSTERS:
         _check_clusters(estimator, autoencoder)
     return model.comparisons(k, c, state["prior_"])
+
+
+def _check_gaps(state: dict[str, Any], autoencoder: Any) -> None:
+    """Refuse networks, a likelihood and a table that are not of the same columns."""
+    table, likelihood = state.get("_table"), state["_columns"].likelihood
+    encoder = autoencoder.encoder
+    made = (isinstance(encoder, GapEncoder), isinstance(likelihood, Product))
+    has_gaps = table is not None and table.has_gaps
+    require(made == (has_gaps, has_gaps), "_table", "is not that of the networks")
+    if table is not None and has_gaps:
+        of_table = [(kind.likelihood, kind.width) for kind in table.kinds]
+        same = of_table == list(zip(likelihood.kinds, likelihood.widths, strict=True))
+        same = same and encoder.starts == table.starts and encoder.width == len(autoencoder.lower)
+        require(same, "_table", "is not that of the networks")
 
 
 def _check_clusters(estimator: Any, autoencoder: Any) -> None:

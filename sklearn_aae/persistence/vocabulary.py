@@ -12,8 +12,12 @@ from torch import nn
 from sklearn_aae._learned.codes import CodeDensity
 from sklearn_aae._learned.density import Density
 from sklearn_aae._learned.flow import Transport
+from sklearn_aae._learned.gaps import GapCorrection, Spread
 from sklearn_aae._rows.columns import Columns
+from sklearn_aae._rows.kinds import Boolean, Category, Moment, Number
 from sklearn_aae._rows.likelihoods import LIKELIHOODS
+from sklearn_aae._rows.product import Product
+from sklearn_aae._rows.table import Table
 from sklearn_aae._training.critics import Critic
 from sklearn_aae.modules import (
     Autoencoder,
@@ -22,6 +26,7 @@ from sklearn_aae.modules import (
     ConvolutionalDecoder,
     ConvolutionalEncoder,
     EmbeddingAutoencoder,
+    GapEncoder,
     MultilayerPerceptron,
 )
 from sklearn_aae.priors import PRIORS, Categorical, Empirical, Joint
@@ -33,6 +38,7 @@ OBJECTS: dict[str, type] = {
         *(*PRIORS.values(), Categorical, Empirical, Joint),
         *LIKELIHOODS.values(),
         *(Columns, Critic, Density, CodeDensity),
+        *(Product, Table, Boolean, Category, Moment, Number, Spread, GapCorrection),
     )
 }
 
@@ -41,6 +47,7 @@ NETWORKS: dict[str, type[nn.Module]] = {
     for cls in (
         *(Autoencoder, CategoricalAutoencoder, ConditionalAutoencoder, EmbeddingAutoencoder),
         *(ConvolutionalDecoder, ConvolutionalEncoder, MultilayerPerceptron, Transport),
+        GapEncoder,
     )
 }
 
