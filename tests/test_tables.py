@@ -136,6 +136,23 @@ def test_missing_cells_come_in_samples_at_the_rates_seen(fitted):
     assert not as_pandas(model.sample(50, random_state=0)).isna().any().any()
 
 
+def test_numbers_of_samples_are_distributed_as_those_of_rows():
+    rng = np.random.default_rng(0)
+    often_zero = np.where(rng.random(500) < 0.8, 0.0, rng.lognormal(size=500))
+    X = pandas.DataFrame(
+        {"tail": rng.lognormal(size=500), "zero": often_zero, "c": ["a", "b"] * 250}
+    )
+    model = AdversarialAutoencoder(max_iter=3, random_state=0).fit(X)
+    drawn = model.sample(2000, random_state=0)
+    # Two samples, one of 500: their shares of zeros differ by 0.02 by chance.
+    assert abs((drawn["zero"] == 0).mean() - (X["zero"] == 0).mean()) < 0.1
+    assert drawn["zero"].isin(X["zero"]).all()
+    assert not drawn["tail"].isin(X["tail"]).all()
+    quantiles = [0.1, 0.5, 0.9]
+    assert_allclose(drawn["tail"].quantile(quantiles), X["tail"].quantile(quantiles), rtol=0.35)
+    assert drawn["tail"].between(X["tail"].min(), X["tail"].max()).all()
+
+
 def test_a_table_is_saved_without_pickle_and_loads_to_the_same_bits(fitted, tmp_path):
     model, X = fitted
     save(model, tmp_path / "model")

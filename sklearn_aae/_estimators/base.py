@@ -20,7 +20,9 @@ from sklearn_aae._compat import output_container, output_frame
 from sklearn_aae._estimators.fitting import local_random_state
 from sklearn_aae._estimators.parameters import CONSTRAINTS
 from sklearn_aae._estimators.reading import Given, read
-from sklearn_aae._learned.gaps import Spread, draw_cells, fill_in, fit_spread
+from sklearn_aae._learned.density import MAX_REFERENCES
+from sklearn_aae._learned.gaps import Spread, draw_cells, fill_in, fit_spread, some_rows
+from sklearn_aae._learned.marginals import Marginals, fit_marginals
 from sklearn_aae._learned.match import measure_prior_match
 from sklearn_aae._rows.columns import Columns
 from sklearn_aae._rows.inference import Inference
@@ -51,6 +53,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
     prior_: Any
     prior_match_: dict[str, float]
     _spread: Spread
+    _marginals: Marginals
     _columns: Columns
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
 
@@ -115,7 +118,16 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         own = np.random.RandomState(net.seed)
         spread = fit_spread(data.X, rows, starts_of(data), plan.columns, reconstruct, own)
         match = measure_prior_match(inference, prior=plan.prior, X=rows)
-        return {"prior_match_": match, "_spread": spread}
+        learned = {"prior_match_": match, "_spread": spread}
+        if data.table is not None and data.table.has_gaps:
+            bounds = range_of(net.module_)
+
+            def drawn(X: np.ndarray) -> np.ndarray:
+                return draw_cells(reconstruct(X), plan.columns, spread.seen, bounds, own)
+
+            sample = some_rows(data.X, MAX_REFERENCES, own)
+            learned["_marginals"] = fit_marginals(sample, data.table.numbers, drawn)
+        return learned
 
     def _filling(
         self, plan: Plan, inference: Inference, table: Table | None
@@ -219,6 +231,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         table = self._learned_table
         if table is not None and table.has_gaps:
             decoded = self._drawn(decoded, self._spread.seen, generator)
+            decoded = self._marginals.mapped(decoded)
         if missing and "_spread" in vars(self):
             cells = generator.random_sample((len(decoded), self.n_features_in_))
             gaps = cells < self._spread.missing
@@ -231,8 +244,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         self, decoded: np.ndarray, spread: np.ndarray, generator: np.random.RandomState
     ) -> np.ndarray:
         """Draws of what decoded rows say."""
-        module = self.net_.module_
-        bounds = module.lower.cpu().numpy(), module.upper.cpu().numpy()
+        bounds = range_of(self.net_.module_)
         return draw_cells(decoded, self._columns, spread, bounds, generator)
 
     def _filled(self, given: Given, decoded: np.ndarray, X: Any) -> Any:
@@ -389,6 +401,11 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         tags.input_tags.sparse = True
         tags.input_tags.categorical = True
         return tags
+
+
+def range_of(autoencoder: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest standardised value of each input."""
+    return autoencoder.lower.cpu().numpy(), autoencoder.upper.cpu().numpy()
 
 
 def starts_of(data: Data) -> np.ndarray:

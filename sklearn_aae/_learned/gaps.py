@@ -109,7 +109,7 @@ def fit_spread(
         From rows, which may have gaps, to decoded ones.
     random_state : RandomState
     """
-    rows = _some(held_out, random_state)
+    rows = some_rows(held_out, _MEASURED, random_state)
     hidden = hide(rows, _HIDDEN, starts, random_state)
     observed = ~np.isnan(rows)
     was_hidden = np.isnan(hidden.with_gaps) & observed
@@ -125,11 +125,11 @@ def fit_spread(
     return Spread(errors(rows, observed), errors(hidden.with_gaps, was_hidden), shares)
 
 
-def _some(X: Any, random_state: np.random.RandomState) -> np.ndarray:
-    n = len(X)
-    if n <= _MEASURED:
+def some_rows(X: Any, n: int, random_state: np.random.RandomState) -> np.ndarray:
+    """Up to n rows of X, dense."""
+    if len(X) <= n:
         return X[:]
-    return X[np.sort(random_state.choice(n, _MEASURED, replace=False))]
+    return X[np.sort(random_state.choice(len(X), n, replace=False))]
 
 
 def draw_cells(
@@ -212,7 +212,7 @@ def fit_gap_correction(
         From rows, which may have gaps, to scores.
     random_state : RandomState
     """
-    rows = _some(X, random_state)
+    rows = some_rows(X, _MEASURED, random_state)
     shares, values = [], []
     for level in _LEVELS:
         hidden = hide(rows, level, starts, random_state)

@@ -50,6 +50,13 @@ class Table:
         return (0, *ends[:-1])
 
     @property
+    def numbers(self) -> np.ndarray:
+        """Which of the numbers that the networks see are cells themselves."""
+        of_kinds = zip(self.starts, self.kinds, strict=True)
+        starts = [start for start, kind in of_kinds if kind.likelihood == "number"]
+        return np.array(starts, dtype=np.int64)
+
+    @property
     def has_categories(self) -> bool:
         """Whether there is a column that the networks see more than one number of."""
         return any(kind.likelihood == "category" for kind in self.kinds)

@@ -23,6 +23,7 @@ from sklearn_aae._files.archive import require
 from sklearn_aae._learned.codes import CodeDensity
 from sklearn_aae._learned.density import Density
 from sklearn_aae._learned.gaps import GapCorrection, Spread
+from sklearn_aae._learned.marginals import Marginals
 from sklearn_aae._rows.columns import Columns
 from sklearn_aae._rows.kinds import Boolean, Category, Moment, Number
 from sklearn_aae._rows.likelihoods import LIKELIHOODS, Likelihood
@@ -217,6 +218,23 @@ def _classes(value: Any, sizes: dict[str, int]) -> bool:
     return plain and bool((value[:-1] < value[1:]).all())
 
 
+def _marginals(value: Marginals, sizes: dict[str, int]) -> bool:
+    """Whether distributions are of numbers that a row has; those of none are empty."""
+    n = sizes["n"]
+    return (
+        all(isinstance(v, np.ndarray) for v in value)
+        and value.inputs.dtype == np.int64
+        and value.inputs.ndim == 1
+        and all(0 <= column < n for column in value.inputs.tolist())
+        and value.repeats.shape == value.inputs.shape
+        and value.repeats.dtype == bool
+        and all(
+            v.dtype == np.float64 and v.ndim == 2 and v.shape[1] == len(value.inputs) and len(v) > 1
+            for v in (value.drawn, value.seen)
+        )
+    )
+
+
 # What files of the first version of this package have not.
 _LATER: dict[str, Rule] = {
     "feature_names_in_": _names,
@@ -227,6 +245,7 @@ _LATER: dict[str, Rule] = {
         hidden=_array("f8", "n", low=0),
         missing=_array("f8", "d", low=0),
     ),
+    "_marginals": lambda value, sizes: type(value) is Marginals and _marginals(value, sizes),
     "_gap_correction": _record(
         GapCorrection,
         shares=_array("f8", "levels", low=0),

@@ -13,6 +13,7 @@ from sklearn_aae._learned.codes import CodeDensity
 from sklearn_aae._learned.density import Density
 from sklearn_aae._learned.flow import Transport
 from sklearn_aae._learned.gaps import GapCorrection, Spread
+from sklearn_aae._learned.marginals import Marginals
 from sklearn_aae._rows.columns import Columns
 from sklearn_aae._rows.kinds import Boolean, Category, Moment, Number
 from sklearn_aae._rows.likelihoods import LIKELIHOODS
@@ -38,7 +39,7 @@ OBJECTS: dict[str, type] = {
         *(*PRIORS.values(), Categorical, Empirical, Joint),
         *LIKELIHOODS.values(),
         *(Columns, Critic, Density, CodeDensity),
-        *(Product, Table, Boolean, Category, Moment, Number, Spread, GapCorrection),
+        *(Product, Table, Boolean, Category, Moment, Number, Spread, GapCorrection, Marginals),
     )
 }
 
