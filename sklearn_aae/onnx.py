@@ -115,6 +115,13 @@ def to_onnx(
     opset = _checked_opset(opset)
     numpy_dtype = _checked_dtype(dtype)
     check_is_fitted(model, "net_")
+    table = vars(model).get("_table")
+    if table is not None and table.has_gaps:
+        raise ValueError(
+            "A graph takes rows of numbers, none of them missing, and this model was fitted to a "
+            "table with missing cells, categories, booleans or dates. Use sklearn_aae.save, or fit "
+            "to numbers without gaps."
+        )
     parts = Parts(model, numpy_dtype)
     made = builders[method](parts)
     onnx_model = _exported(made, parts, opset)
