@@ -12,6 +12,14 @@ from sklearn.datasets import load_digits, make_blobs
 from sklearn_aae import AdversarialAutoencoder
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """scikit-learn's check of the weights of classes trains for 1,000 epochs, twice."""
+    for item in items:
+        if "check_class_weight_classifiers" in item.name:
+            item.add_marker(pytest.mark.thorough)
+
+
 def read_only(rows):
     rows.flags.writeable = False
     return rows

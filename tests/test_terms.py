@@ -384,6 +384,15 @@ def test_a_class_of_twice_the_weight_counts_twice():
     assert_allclose(value.item(), (each * torch.tensor(factor)[y]).mean().item(), rtol=1e-6)
 
 
+def test_rows_that_are_unsure_count_by_the_rest():
+    net = linear_net(WEIGHT)
+    unsure = torch.full((len(ROWS), 3), 1 / 3, dtype=ROWS.dtype)
+    batch = batch_of(net, ROWS, guide=unsure)
+    q = net.module_.encode(ROWS)[:, 1:]
+    value = Guidance(1.0, "guidance", rest=0.3)(net, batch)
+    assert_allclose(value.item(), 0.3 * cross_entropy(unsure, q).mean().item(), rtol=1e-5)
+
+
 def test_labels_and_guide_are_compared_where_their_shares_hold():
     net, ratio = linear_net(WEIGHT), np.array([0.5, 1.0, 4.0])
     y = torch.arange(len(ROWS)) % 3

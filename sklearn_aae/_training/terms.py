@@ -127,7 +127,7 @@ class Guidance:
     stop : float, default=inf
         Share of the training after which it counts less, or not at all.
     rest : float, default=0.0
-        Share of the weight that it has from then on.
+        Share of the weight that it has from then on, and that rows have however unsure they are.
     ratio : ndarray of shape (n_classes,), default=None
         Shares for which the graph's classes hold over those for which the head's do; None where
         they are the same.
@@ -152,7 +152,8 @@ class Guidance:
         q = reweighted(batch.codes[:, net.module_.n_components :], self.ratio)
         p = batch.targets["guide"].to(q.dtype)
         sureness = 1 - cross_entropy(p, p) / math.log(p.shape[1])
-        loss = weighted_mean(sureness * cross_entropy(p, q), batch.targets.get("sample_weight"))
+        counts = self.rest + (1 - self.rest) * sureness
+        loss = weighted_mean(counts * cross_entropy(p, q), batch.targets.get("sample_weight"))
         return share * loss
 
 
