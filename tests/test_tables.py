@@ -86,6 +86,8 @@ def test_a_frame_comes_back_with_its_names_order_and_types(fitted):
     for rows in (model.reconstruct(X), model.impute(X), model.sample(7, random_state=0)):
         assert type(rows) is type(X)
         assert schema(rows) == schema(X)
+        # Days are days, whatever their type could hold.
+        assert (as_pandas(rows)["since"].dt.normalize() == as_pandas(rows)["since"]).all()
     decoded = model.inverse_transform(model.transform(X))
     assert as_pandas(decoded).equals(as_pandas(model.reconstruct(X)))
     assert list(model.feature_names_in_) == list(FRAME.columns)

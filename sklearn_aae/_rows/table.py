@@ -214,18 +214,28 @@ def _kind(cells: Cells, chosen: bool, *, from_dtype: bool) -> Kind:
         case "boolean":
             return Boolean()
         case "date" | "duration":
-            return Moment(_resolution(cells.dtype))
+            return Moment(_resolution(cells))
         case _:
             return Number(*_integer_range(cells.dtype[0]))
 
 
-def _resolution(dtype: tuple[Any, ...]) -> float:
-    """Seconds that the values of a dtype are multiples of, a microsecond at least."""
-    if dtype[0].startswith(("Date", "date32")) and "time" not in dtype[0]:
-        return 86400.0
+def _resolution(cells: Cells) -> float:
+    """Seconds that all values of a column are multiples of: a day, or a unit of time.
+
+    That of the type is the least, which is a microsecond at least.
+    """
+    dtype = cells.dtype
     # The unit is an argument, or stands in brackets: datetime64[ms, UTC].
     unit = dtype[1] if len(dtype) > 1 else dtype[0].partition("[")[2][:2].strip(",]")
-    return {"s": 1.0, "ms": 1e-3}.get(unit, 1e-6)
+    least = 86400.0 if dtype[0].startswith("Date") and "time" not in dtype[0] else 1e-6
+    least = max(least, {"s": 1.0, "ms": 1e-3}.get(unit, 1e-6))
+    known = cells.values[~np.isnan(cells.values)]
+    for resolution in (86400.0, 60.0, 1.0, 1e-3):
+        multiples = known / resolution
+        # Within half a microsecond: seconds since 1970 are not known better.
+        if resolution >= least and np.allclose(multiples, multiples.round(), 0, 4e-7 / resolution):
+            return resolution
+    return least
 
 
 def _integer_range(dtype: str) -> tuple[int, int] | tuple[()]:
