@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.covariance import EmpiricalCovariance
+from sklearn.covariance import EllipticEnvelope, EmpiricalCovariance
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -30,6 +30,14 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
 from sklearn_aae import AdversarialAutoencoder
+from sklearn_aae._learned.density import (
+    MAX_REFERENCES,
+    DensityScore,
+    distances_from_center,
+    fit_density,
+    joined,
+)
+from sklearn_aae._rows.columns import fit_columns
 
 RESULTS = Path(__file__).parent / "results"
 MAX_ROWS = 5000
@@ -111,6 +119,103 @@ class PyOD(OutlierMixin, BaseEstimator):
         return -self.detector_.decision_function(X)
 
 
+class RobustMahalanobis(OutlierMixin, BaseEstimator):
+    """EllipticEnvelope; Mahalanobis where the columns are more than half of the rows."""
+
+    def __init__(self, random_state=None):
+        self.random_state = random_state
+
+    def fit(self, X):
+        wide = 2 * X.shape[1] > len(X)
+        self.detector_ = Mahalanobis() if wide else EllipticEnvelope(random_state=self.random_state)
+        self.detector_.fit(X)
+        return self
+
+    def score_samples(self, X):
+        return self.detector_.score_samples(X)
+
+
+class NoNetwork(OutlierMixin, BaseEstimator):
+    """The score of AdversarialAutoencoder with nothing decoded: all of a row is residual."""
+
+    def __init__(self, random_state=None):
+        self.random_state = random_state
+
+    def fit(self, X):
+        X = X.astype(float)
+        self.columns_, _ = fit_columns(X, None, "gaussian", standardize=True)
+        x = self.columns_.standardized(X).numpy()
+        rng = np.random.RandomState(self.random_state)
+        kept = rng.permutation(len(x))[:MAX_REFERENCES]
+        self.density_ = fit_density(
+            np.zeros_like(x[kept]), x[kept], x.shape[1], one_unit=self.columns_.one_unit
+        )
+        return self
+
+    def score_samples(self, X):
+        x = self.columns_.standardized(X.astype(float)).numpy()
+        return DensityScore(self.density_, x.dtype)(np.zeros_like(x), x)
+
+
+_LAST = {}
+
+
+def fitted(X, seed):
+    """AdversarialAutoencoder fitted to X, the last one if it is that."""
+    key = (hash(X.tobytes()), seed)
+    if key not in _LAST:
+        _LAST.clear()
+        _LAST[key] = AdversarialAutoencoder(random_state=seed).fit(X)
+    return _LAST[key]
+
+
+class Variant(OutlierMixin, BaseEstimator):
+    """A fitted AdversarialAutoencoder that scores by one part, or with other neighbours."""
+
+    def __init__(self, n_neighbors, table=True, random_state=None):
+        self.n_neighbors = n_neighbors
+        self.table = table
+        self.random_state = random_state
+
+    def fit(self, X):
+        self.model_ = fitted(X, self.random_state)
+        return self
+
+    def score_samples(self, X):
+        X, model = X.astype(float), self.model_
+        density, k = model._density, self.n_neighbors
+        d = density.n_features
+        references = density.references[:, :d], density.references[:, d:] / density.residual_scale
+        find = DensityScore(density, X.dtype)
+
+        def near(decoded, residual):
+            squares, _ = find.neighbors(decoded, residual, k)
+            return np.sqrt(squares.mean(axis=1) + density.epsilon * d)
+
+        split = model._inference.split_rows(X)
+        distance = 0
+        if k:
+            distance = 2 * near(*split) / np.median(near(*references))
+        if self.table:
+            queries = joined(*split, density.residual_scale)
+            distance = distance + distances_from_center(density, queries) / density.far
+        return -np.log(distance)
+
+
+# How much of the score is whose: rows of the estimator's fits take the time of scoring alone.
+ABLATION = {
+    "same score, no network": lambda seed: NoNetwork(random_state=seed),
+    "neighbours alone": lambda seed: Variant(3, table=False, random_state=seed),
+    "whole table alone": lambda seed: Variant(0, random_state=seed),
+    "1 neighbour": lambda seed: Variant(1, random_state=seed),
+    "5 neighbours": lambda seed: Variant(5, random_state=seed),
+    "10 neighbours": lambda seed: Variant(10, random_state=seed),
+    "untrained network": lambda seed: AdversarialAutoencoder(
+        lr=1e-12, discriminator_lr=1e-12, max_iter=1, random_state=seed
+    ),
+    "no critic": lambda seed: AdversarialAutoencoder(adversarial_weight=0, random_state=seed),
+}
+
 DETECTORS = {
     "AdversarialAutoencoder": lambda seed: AdversarialAutoencoder(random_state=seed),
     "IsolationForest": lambda seed: IsolationForest(random_state=seed),
@@ -119,11 +224,13 @@ DETECTORS = {
     "PCA reconstruction": lambda seed: PCAReconstruction(),
     "Mahalanobis": lambda seed: Mahalanobis(),
     "OneClassSVM": lambda seed: OneClassSVM(),
+    "EllipticEnvelope": lambda seed: RobustMahalanobis(random_state=seed),
     "PyOD AutoEncoder": lambda seed: PyOD("auto_encoder", "AutoEncoder", seed),
     "PyOD VAE": lambda seed: PyOD("vae", "VAE", seed),
     "PyOD DeepSVDD": lambda seed: PyOD("deep_svdd", "DeepSVDD", seed),
     "PyOD ALAD": lambda seed: PyOD("alad", "ALAD", seed),
     "PyOD ECOD": lambda seed: PyOD("ecod", "ECOD", seed),
+    **ABLATION,
 }
 
 
@@ -144,7 +251,7 @@ def run(path, protocol, seed, name):
     with np.load(path) as file:
         X, is_outlier = file["X"], file["y"]
     X_train, X_test, y_test = split(X, is_outlier, protocol, seed)
-    if name != "AdversarialAutoencoder":
+    if name != "AdversarialAutoencoder" and name not in ABLATION:
         scaler = StandardScaler().fit(X_train)
         same = X_test is X_train
         X_train = scaler.transform(X_train)
@@ -152,7 +259,10 @@ def run(path, protocol, seed, name):
     start = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        scores = DETECTORS[name](seed).fit(X_train).score_samples(X_test)
+        if name == "AdversarialAutoencoder":
+            scores = fitted(X_train, seed).score_samples(X_test)
+        else:
+            scores = DETECTORS[name](seed).fit(X_train).score_samples(X_test)
     seconds = time.perf_counter() - start
     return {
         "auroc": float(roc_auc_score(y_test, -scores)),

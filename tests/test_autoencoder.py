@@ -331,8 +331,16 @@ def test_rows_of_weight_zero_do_not_set_the_offset(X):
     assert (model.predict(far[: len(X)]) == -1).sum() == pytest.approx(0.1 * len(X), abs=1)
 
 
-def test_score_is_the_mean_score(X, fitted):
-    assert fitted.score(X) == pytest.approx(fitted.score_samples(X).mean())
+@pytest.mark.parametrize("method", ["reconstruction", "prior", "discriminator"])
+def test_score_is_the_mean_score(X, method):
+    model = AdversarialAutoencoder(max_iter=2, score_method=method, random_state=0).fit(X)
+    assert model.score(X) == pytest.approx(model.score_samples(X).mean())
+    assert isinstance(model.score(X), float)
+
+
+def test_score_is_a_mean_over_rows(X, fitted):
+    one_by_one = [fitted.score(row[None]) for row in X[:20]]
+    assert fitted.score(X[:20]) == pytest.approx(np.mean(one_by_one))
     assert isinstance(fitted.score(X), float)
 
 

@@ -4,19 +4,27 @@ import math
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
-from scipy.stats import false_discovery_control, kstest, multivariate_normal
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import false_discovery_control, kstest, multivariate_normal, spearmanr
 from sklearn.datasets import make_blobs
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 
 from sklearn_aae import AdversarialAutoencoder
 from sklearn_aae._learned.density import (
-    NeighborSearch,
-    column_contributions,
+    DensityScore,
+    as_if_new,
     fit_density,
-    log_density,
+    joined,
+    residual_inflation,
 )
+from sklearn_aae._learned.neighbors import NeighborSearch
+from sklearn_aae._learned.references import sample_by_weight
+from sklearn_aae._learned.table import fit_whitening
+from sklearn_aae._learned.volume import log_densities, log_volume
+from sklearn_aae._training.plan import Data
 
 
 @pytest.fixture
@@ -35,8 +43,14 @@ def fitted(X):
     return AdversarialAutoencoder(max_iter=30, random_state=0).fit(X)
 
 
-def neighbor_distances(density, decoded, residual, dtype="float64"):
-    return NeighborSearch(density, np.dtype(dtype)).mean_squares(decoded, residual)
+def mean_squares(density, decoded, residual, dtype="float64"):
+    queries = joined(decoded, residual, density.residual_scale)
+    search = NeighborSearch(density.references, np.dtype(dtype))
+    return search.nearest(queries, density.n_neighbors)[0].mean(axis=1)
+
+
+def scores(density, decoded, residual, dtype="float64"):
+    return DensityScore(density, np.dtype(dtype))(decoded, residual)
 
 
 # Pure functions.
@@ -50,20 +64,33 @@ def test_distances_agree_with_all_pairs(rng, dtype, offset):
     queries[:, 0] = decoded[0], residual[0]
     density = fit_density(decoded, residual, n_components=2)
     kept = density.references
-    joined = np.concatenate([queries[0], math.sqrt(4 / 2) * queries[1]], axis=1)
-    squares = np.square(joined[:, None] - kept[None]).sum(axis=2)
+    both = np.concatenate([queries[0], math.sqrt(4 / 2) * queries[1]], axis=1)
+    squares = np.square(both[:, None] - kept[None]).sum(axis=2)
     expected = np.sort(squares, axis=1)[:, : density.n_neighbors].mean(axis=1)
     rtol = {"float32": 1e-5, "float64": 1e-7}[dtype]
-    assert_allclose(neighbor_distances(density, *queries, dtype), expected, rtol=rtol)
+    assert_allclose(mean_squares(density, *queries, dtype), expected, rtol=rtol)
 
 
-@pytest.mark.parametrize("n_references", [3, 11, 40])
-def test_a_row_near_ten_copies_of_a_reference_is_near_in_float32(rng, n_references):
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_positions_are_those_of_the_distances_and_not_of_what_is_left_out(rng, dtype):
+    references, queries = rng.normal(size=(30, 6)), rng.normal(size=(5, 6))
+    queries[:2] = references[[3, 8]]
+    search = NeighborSearch(references, np.dtype(dtype))
+    squares, positions = search.nearest(queries, 4, np.array([3, 8, -1, -1, -1]))
+    expected = np.square(queries[:, None] - references[positions]).sum(axis=2)
+    assert_allclose(squares, expected, rtol=1e-5)
+    assert (np.diff(squares) >= 0).all()
+    assert 3 not in positions[0]
+    assert 8 not in positions[1]
+
+
+@pytest.mark.parametrize("n_references", [4, 11, 40])
+def test_a_row_near_copies_of_a_reference_is_near_in_float32(rng, n_references):
     reference = 100 + rng.normal(size=(1, 30))
     decoded = np.repeat(reference, n_references, axis=0)
     density = fit_density(decoded, 0 * decoded, n_components=5)
     query = reference + 1e-4
-    found = neighbor_distances(density, query, 0 * query, "float32")
+    found = mean_squares(density, query, 0 * query, "float32")
     assert_allclose(found, 30 * 1e-8, rtol=1e-3)
 
 
@@ -71,20 +98,8 @@ def test_rows_that_overflow_in_float32_have_exact_distances(rng):
     decoded = rng.normal(size=(50, 4))
     density = fit_density(decoded, 0 * decoded, n_components=2)
     queries = decoded[:3] + np.array([[0], [1e25], [1e60]])
-    found = neighbor_distances(density, queries, 0 * queries, "float32")
-    assert_allclose(found, neighbor_distances(density, queries, 0 * queries), rtol=1e-5)
-
-
-def test_density_of_a_normal_sample_is_near_the_normal_density(rng):
-    # With decoded = x and no residual it is the nearest-neighbour estimate of the density of x.
-    x = rng.normal(size=(2000, 2))
-    density = fit_density(x, np.zeros_like(x), n_components=2)
-    queries = rng.normal(size=(300, 2))
-    found = log_density(density, neighbor_distances(density, queries, np.zeros_like(queries)))
-    expected = multivariate_normal(np.zeros(2)).logpdf(queries)
-    # rho² is the mean square over k neighbours, half the square of the k-th in two dimensions.
-    assert_allclose(np.median(found - expected), math.log(2), atol=0.2)
-    assert np.corrcoef(found, expected)[0, 1] > 0.9
+    found = mean_squares(density, queries, 0 * queries, "float32")
+    assert_allclose(found, mean_squares(density, queries, 0 * queries), rtol=1e-5)
 
 
 @pytest.mark.parametrize("size", [1e-3, 1.0, 1e13])
@@ -94,28 +109,49 @@ def test_rounding_of_float32_does_not_move_the_density(rng, size):
     residual = np.zeros_like(decoded)
     density = fit_density(decoded, residual, n_components=2)
     rounded = decoded * (1 + np.finfo(np.float32).eps * rng.choice([-1, 1], decoded.shape))
-    exact, moved = (
-        log_density(density, neighbor_distances(density, rows, residual))
-        for rows in (decoded, rounded)
+    assert_allclose(
+        scores(density, rounded, residual), scores(density, decoded, residual), atol=0.2
     )
-    assert_allclose(moved, exact, atol=0.2)
 
 
-def test_contributions_add_up_to_the_distance(rng):
+@pytest.mark.parametrize("one_unit", [False, True])
+def test_contributions_add_up_to_the_distance_that_the_score_is_made_of(rng, one_unit):
     decoded, residual = rng.normal(size=(2, 60, 5))
-    density = fit_density(decoded, residual, n_components=2)
-    queries = rng.normal(size=(2, 9, 5))
-    contributions = column_contributions(density, *queries)
-    assert (contributions >= 0).all()
-    assert_allclose(contributions.sum(axis=1), neighbor_distances(density, *queries))
+    density = fit_density(decoded, residual, n_components=2, one_unit=one_unit)
+    for queries in (rng.normal(size=(2, 9, 5)), (decoded, residual)):
+        contributions = DensityScore(density, np.dtype("f8")).column_contributions(*queries)
+        assert (contributions >= 0).all()
+        constant = scores(density, *queries) + 5 / 2 * np.log(contributions.sum(axis=1))
+        assert_allclose(constant, density.typical)
 
 
-def test_a_small_far_group_does_not_vouch_for_itself(rng):
-    x = np.r_[rng.normal(size=(490, 3)), 40 + 0.01 * rng.normal(size=(15, 3))]
-    density = fit_density(x, np.zeros_like(x), n_components=3)
-    assert density.references[:, 0].max() < 10
-    # Hardly any clean row is dropped with it.
-    assert len(density.references) > 480
+@pytest.mark.parametrize("share", [0.03, 0.1])
+@pytest.mark.parametrize("one_unit", [False, True])
+def test_a_far_group_does_not_vouch_for_itself(rng, share, one_unit):
+    n = round(500 * share)
+    x = np.r_[rng.normal(size=(500 - n, 3)), 40 + 0.01 * rng.normal(size=(n, 3))]
+    density = fit_density(x, np.zeros_like(x), n_components=3, one_unit=one_unit)
+    found = scores(density, x, np.zeros_like(x))
+    assert found[-n:].max() < np.quantile(found[:-n], 0.01)
+    # Nor does it change how the other rows rank.
+    clean = fit_density(x[:-n], np.zeros_like(x[:-n]), n_components=3, one_unit=one_unit)
+    assert spearmanr(found[:-n], clean.own_scores).statistic > 0.95
+
+
+def test_references_are_left_out_of_their_neighbours(rng):
+    # The scores of references are then like those of new rows.
+    x, new = rng.normal(size=(2, 1500, 4))
+    density = fit_density(x, 0 * x, n_components=4)
+    assert_allclose(scores(density, x, 0 * x), density.own_scores)
+    assert kstest(density.own_scores, scores(density, new, 0 * new)).statistic < 0.06
+
+
+def test_as_if_new_keeps_rows_and_enlarges_residuals(rng):
+    decoded, residual = rng.normal(size=(2, 60, 5))
+    g, r = as_if_new(decoded, residual, 1.5)
+    assert_allclose(g + r, decoded + residual)
+    assert residual_inflation(residual, r) == pytest.approx(1.5)
+    assert residual_inflation(residual, 0.5 * r) == 1
 
 
 @pytest.mark.parametrize("n_references", [1, 2, 5, 12])
@@ -123,14 +159,42 @@ def test_few_references(rng, n_references):
     x = rng.normal(size=(n_references, 3))
     density = fit_density(x, np.zeros_like(x), n_components=1)
     assert 1 <= density.n_neighbors <= n_references
-    assert np.isfinite(log_density(density, neighbor_distances(density, x, 0 * x))).all()
+    assert np.isfinite(scores(density, x, 0 * x)).all()
+    assert np.isfinite(scores(density, x + 1, 0 * x)).all()
 
 
 def test_duplicated_references_have_a_finite_density():
     x = np.ones((30, 2))
     density = fit_density(x, 0 * x, n_components=1)
-    assert np.isfinite(log_density(density, neighbor_distances(density, x, 0 * x))).all()
-    assert_allclose(column_contributions(density, x, 0 * x), 0, atol=1e-12)
+    assert np.isfinite(scores(density, x, 0 * x)).all()
+    contributions = DensityScore(density, np.dtype("f8")).column_contributions(x, 0 * x)
+    assert_allclose(contributions, contributions[0, 0])  # every column alike
+
+
+def test_weights_are_worth_as_much_as_repeated_rows(rng):
+    x = rng.normal(size=(800, 2))
+    x[:, 0] += 20 * (np.arange(800) % 2)
+    weights = np.where(np.arange(800) % 2, 9.0, 1.0)
+    weighted = fit_density(x, 0 * x, n_components=2, weights=weights)
+    new = rng.normal(size=(600, 2))
+    equal = fit_density(x, 0 * x, n_components=2)
+    # Side by side, half of the table each: weights move the density of each by its share.
+    places = new + np.array([20, 0]), new
+    gaps = [np.subtract(*(scores(d, x, 0 * x).mean() for x in places)) for d in (weighted, equal)]
+    assert gaps[0] > gaps[1] + 1
+
+
+@pytest.mark.parametrize("d", [1, 4, 30])
+def test_whitening_makes_most_rows_white(rng, d):
+    rotation = np.linalg.qr(rng.normal(size=(d, d)))[0]
+    f = rng.normal(size=(3000, d)) * np.linspace(0.5, 2, d) @ rotation + 5
+    far = np.r_[f, np.full((300, d), 1e3)]
+    center, whitening = fit_whitening(far, np.full(3300, 1 / 3300))
+    white = (f - center) @ whitening.T
+    spread = np.cov(white, rowvar=False).reshape(d, d)
+    # Up to one factor, by which the nearest rows are closer together than all.
+    assert_allclose(spread / np.trace(spread) * d, np.eye(d), atol=0.25)
+    assert_allclose(white.mean(axis=0), 0, atol=0.3)
 
 
 # On the estimator.
@@ -157,8 +221,8 @@ def test_the_planted_column_has_the_largest_feature_score(X, fitted, column):
 
 
 def test_score_is_the_documented_function_of_feature_scores(X, fitted):
-    rho_squared = fitted.feature_scores(X).sum(axis=1)
-    constant = fitted.score_samples(X) + 6 / 2 * np.log(rho_squared + 6e-6)
+    squared_distance = fitted.feature_scores(X).sum(axis=1)
+    constant = fitted.score_samples(X) + 6 / 2 * np.log(squared_distance)
     assert_allclose(constant, constant[0])
 
 
@@ -182,6 +246,192 @@ def test_p_values_of_new_inliers_are_uniform():
     # Rows scored with one calibration set depend on each other: one row of each would be exactly
     # uniform, the average over sets of 350 is close.
     assert kstest(np.concatenate(p), "uniform").statistic < 0.04
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "df", "validation_fraction"),
+    [
+        pytest.param(20, 50, np.inf, 0.5, id="20 normal rows of 50 columns"),
+        pytest.param(
+            *(60, 100, np.inf, 0.1),
+            id="60 normal rows of 100 columns",
+            marks=pytest.mark.thorough,
+        ),
+        pytest.param(
+            *(100, 100, 2, 0.1),
+            id="100 rows of 100 columns with heavy tails",
+            marks=pytest.mark.thorough,
+        ),
+    ],
+)
+def test_p_values_are_valid_in_small_samples(n, d, df, validation_fraction):
+    shares = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        X, new = (_heavy(rng, (m, d), df) for m in (n, 200))
+        model = AdversarialAutoencoder(
+            **{"hidden_layer_sizes": (8,), "max_iter": 3, "random_state": seed},
+            validation_fraction=validation_fraction,
+        ).fit(X)
+        p = model.p_values(new)
+        alphas = np.arange(1, 4) / (1 + round(validation_fraction * n))
+        shares.append((p[:, None] <= alphas + 1e-9).mean(axis=0))
+    mean, error = np.mean(shares, axis=0), np.std(shares, axis=0) / np.sqrt(60)
+    assert (mean <= alphas + 2.5 * error).all()
+
+
+def _heavy(rng, size, df):
+    return rng.normal(size=size) if df == np.inf else rng.standard_t(df, size=size)
+
+
+def test_rows_held_out_tell_nothing_to_the_rest(X):
+    # What comes of a fit is the same whatever is in them.
+    first = AdversarialAutoencoder(max_iter=2, random_state=0).fit(X)
+    training = _training_rows(len(X), seed=0)
+    other = X.copy()
+    other[~training] *= 100
+    second = AdversarialAutoencoder(max_iter=2, random_state=0).fit(other)
+    assert_array_equal(second.transform(X[training]), first.transform(X[training]))
+    new = X[:50] + 0.1
+    assert_array_equal(second.score_samples(new), first.score_samples(new))
+
+
+def _training_rows(n, seed):
+    """Which rows a fit with this random_state trains on, as bools."""
+    random_state = np.random.RandomState(seed)
+    random_state.randint(2**31 - 1)
+    training = np.ones(n, dtype=bool)
+    training[random_state.permutation(n)[: round(0.1 * n)]] = False
+    return training
+
+
+def _isotropic(rng, n):
+    return rng.normal(size=(n, 20))
+
+
+def _low_rank(rng, n):
+    loadings = np.random.default_rng(99).normal(size=(3, 20))
+    return rng.normal(size=(n, 3)) @ loadings + 0.3 * rng.normal(size=(n, 20))
+
+
+def _heavy_tails(rng, n):
+    return rng.standard_t(3, size=(n, 20))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [_isotropic, *(pytest.param(f, marks=pytest.mark.thorough) for f in (_low_rank, _heavy_tails))],
+)
+def test_contamination_is_the_share_that_is_flagged(rows):
+    flagged = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        X, new = rows(rng, 500), rows(rng, 3000)
+        model = AdversarialAutoencoder(contamination=0.1, random_state=seed).fit(X)
+        assert (model.predict(X) == -1).sum() == 50
+        flagged.append((model.predict(new) == -1).mean())
+    assert np.mean(flagged) == pytest.approx(0.1, abs=0.02)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("contamination", [0.1, 0.05])
+@pytest.mark.parametrize(("n", "d"), [(1000, 50), (2500, 50), (5000, 20)])
+def test_contamination_is_the_share_that_is_flagged_of_larger_tables(n, d, contamination):
+    shares = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        X, new = rng.normal(size=(n, d)), rng.normal(size=(5000, d))
+        model = AdversarialAutoencoder(contamination=contamination, random_state=seed).fit(X)
+        shares.append([(model.predict(rows) == -1).mean() for rows in (X, new)])
+    assert_allclose(np.mean(shares, axis=0), contamination, atol=0.02)
+
+
+def test_a_large_offset_comes_from_a_sample(X, monkeypatch):
+    whole = AdversarialAutoencoder(max_iter=3, contamination=0.2, random_state=0).fit(X).offset_
+    monkeypatch.setattr("sklearn_aae._estimators.outliers.MAX_SCORED", 400)
+    sampled = AdversarialAutoencoder(max_iter=3, contamination=0.2, random_state=0).fit(X)
+    assert sampled.offset_ != whole
+    scores = sampled.score_samples(X)
+    assert (scores < sampled.offset_).mean() == pytest.approx(0.2, abs=0.05)
+
+
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_the_density_integrates_to_one(d):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, d)) + 2 * rng.integers(2, size=(2000, 1))
+    model = AdversarialAutoencoder(max_iter=15, random_state=0).fit(X)
+    # Over the standardised rows: draws from a wider normal distribution, weighted.
+    wide = multivariate_normal(X.mean(axis=0), 4 * np.atleast_2d(np.cov(X, rowvar=False)))
+    draws = np.atleast_2d(wide.rvs(20_000, random_state=0).T).T
+    log_p = log_densities(model._inference, draws, model._density)
+    log_scale = np.log(model._columns.scale).sum()
+    # Balls of finite size reach from the dense into the sparse, more so in more dimensions.
+    tolerance = {1: 0.05, 2: 0.1, 3: 0.2}[d]
+    integral = np.exp(log_p - log_scale - wide.logpdf(draws)).mean()
+    assert integral == pytest.approx(1, abs=tolerance)
+
+
+@pytest.mark.parametrize("posterior", ["deterministic", "gaussian", "implicit"])
+def test_the_volume_is_that_of_the_jacobian(posterior):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 4)) ** 3  # with values beyond the knee
+    model = AdversarialAutoencoder(3, max_iter=5, posterior=posterior, random_state=0).fit(X)
+    inference, scale = model._inference, model._density.residual_scale
+    autoencoder = inference.in_dtype_of(X)
+    x = inference.columns.standardized(X)
+
+    def surface(x):
+        return joined(*(part.numpy() for part in inference.split(autoencoder, x)), scale)
+
+    step = 1e-6
+    with torch.no_grad():
+        moved = [surface(x + s * e) for e in step * torch.eye(4).double() for s in (1, -1)]
+    jacobian = np.stack(
+        [(a - b) / (2 * step) for a, b in zip(moved[::2], moved[1::2], strict=True)], axis=2
+    )
+    expected = np.linalg.slogdet(jacobian.transpose(0, 2, 1) @ jacobian)[1] / 2
+    found = log_volume(inference, autoencoder, x, scale)
+    # Where the range of the training rows ends, one side of the difference lies beyond it.
+    inside = ((x > autoencoder.lower + 1e-5) & (x < autoencoder.upper - 1e-5)).all(dim=1).numpy()
+    assert inside.sum() > 60
+    assert_allclose(found[inside], expected[inside], atol=1e-4)
+
+
+def test_weights_count_as_repeated_rows_in_the_density():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1500, 3))
+    X[:750, 0] += 8
+    weights = np.r_[np.full(750, 9.0), np.ones(750)]
+    model = AdversarialAutoencoder(max_iter=10, random_state=0).fit(X, sample_weight=weights)
+    new = rng.normal(size=(400, 3))
+    gap = model.score(new + np.array([8, 0, 0])) - model.score(new)
+    assert gap == pytest.approx(np.log(9), abs=0.35)
+
+
+def test_many_rows_are_drawn_by_weight():
+    random_state = np.random.RandomState(0)
+    weight = np.r_[np.full(5000, 9.0), np.ones(5000), [1e5]]
+    data = Data(np.zeros((10_001, 1)), None, weight, None)
+    sample = sample_by_weight(2000, np.arange(10_001), data, random_state)
+    assert sample.weights.sum() == 2000
+    share = weight / weight.sum()
+    for part in (slice(0, 5000), slice(5000, 10_000), slice(10_000, None)):
+        inside = np.isin(sample.rows, np.arange(10_001)[part])
+        assert sample.weights[inside].sum() / 2000 == pytest.approx(share[part].sum(), abs=0.01)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("seed", range(5))
+def test_a_search_by_score_finds_the_number_of_factors(seed):
+    rng = np.random.default_rng(seed)
+    n_factors = (2, 3, 4, 5, 3)[seed]
+    loadings = rng.normal(size=(n_factors, 12))
+    X = rng.normal(size=(1500, n_factors)) @ loadings + 0.3 * rng.normal(size=(1500, 12))
+    sizes = [1, 2, 3, 4, 5, 6, 8, 12, 24]
+    search = GridSearchCV(
+        AdversarialAutoencoder(random_state=0), {"n_components": sizes}, cv=3
+    ).fit(X)
+    assert abs(search.best_params_["n_components"] - n_factors) <= 1
 
 
 def test_p_values_of_outliers_are_small_and_give_discoveries(X, fitted):

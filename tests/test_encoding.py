@@ -90,7 +90,7 @@ VALUES = [
     *(Joint(Normal(), Categorical(2), 3), *(cls() for cls in priors.PRIORS.values())),
     *(make_likelihood("poisson", *np.ones((3, 2)), knee=5.0), Critic("prior", Normal(), 0.2)),
     Critic("categories", Categorical(3), 1.0, columns=(2, 5)),
-    Density(np.eye(2), 1.5, 1, 1e-6),
+    Density(np.eye(2), 1.5, 1, 1e-6, 0.0),
 ]
 
 

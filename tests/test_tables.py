@@ -296,7 +296,8 @@ def test_a_category_weighs_as_much_as_a_number():
             "few": rng.choice(["a", "b"], size=2000, p=[0.9, 0.1]),
         }
     )
-    model = AdversarialAutoencoder(max_iter=1, random_state=0).fit(X)
+    # Columns are scaled by the rows that are trained on: all, where others are given to hold out.
+    model = AdversarialAutoencoder(max_iter=1, random_state=0).fit(X, X_val=X)
     likelihood = model._columns.likelihood
     x = model._columns.standardized(model._given(X).rows[:])
     output = likelihood.constant_output().expand_as(x)

@@ -25,14 +25,11 @@ from sklearn_aae._estimators.parameters import (
     store_parameters,
 )
 from sklearn_aae._learned.codes import draw_codes
-from sklearn_aae._learned.density import MAX_REFERENCES, fit_density
 from sklearn_aae._learned.flow import Transport
-from sklearn_aae._learned.references import at_most, counting_rows, fit_codes
-from sklearn_aae._learned.scores import offset
+from sklearn_aae._learned.references import fit_codes, fit_rows
 from sklearn_aae._learned.transport import fit_transport
 from sklearn_aae._rows.inference import Inference
 from sklearn_aae._rows.labels import check_component_labels
-from sklearn_aae._rows.sources import missing_cells
 from sklearn_aae._training.net import AdversarialNet
 from sklearn_aae._training.plan import Data, Parts, Plan
 from sklearn_aae._training.terms import Placement
@@ -56,8 +53,9 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
 
     score_method : {"log_likelihood", "reconstruction", "prior", "discriminator"}, \
             default="log_likelihood"
-        What `score_samples` returns: the log density of a row, from its nearest neighbours among
-        the decodings and residuals of training rows; the log-likelihood of a row given its
+        What `score_samples` returns: a log density of a row, from its nearest neighbours among
+        the decodings and residuals of training rows and from the centre of the whole table, which
+        training rows have as if they were new; the log-likelihood of a row given its
         reconstruction; the log density of its code under the prior; or the discriminator's logit
         for its code.
 
@@ -318,27 +316,10 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
     ) -> dict[str, Any]:
         net.module_.flow = self._transport(plan, data, net, inference)
         learned = super()._learn(plan, data, net, inference, random_state)
-        chosen = at_most(MAX_REFERENCES, counting_rows(plan, data), random_state)
-        decoded, residual = inference.split_rows(data.X[chosen])
-        density = fit_density(decoded, residual, net.module_.n_components)
+        density, trained = fit_rows(plan, data, inference, random_state)
         code_density = fit_codes(plan, data, inference, random_state)
-
-        def raw_scores(X: Any) -> np.ndarray:
-            return self._scores(X, inference, net, plan.prior, density)
-
-        correction = self._gap_correction_of(plan, data, inference, raw_scores, net.seed)
-
-        def scores(X: Any) -> np.ndarray:
-            return correction.corrected(raw_scores(X), missing_cells(X))
-
-        held_out = None if plan.held_out is None else np.sort(scores(plan.held_out))
-        return learned | {
-            "_density": density,
-            "_code_density": code_density,
-            "offset_": offset(scores(data.X), self.contamination, data.sample_weight),
-            "_held_out_scores": held_out,
-            "_gap_correction": correction,
-        }
+        scored = self._learn_scores(plan, data, net, inference, density, trained, random_state)
+        return learned | {"_density": density, "_code_density": code_density} | scored
 
     def _transport(
         self, plan: Plan, data: Data, net: AdversarialNet, inference: Inference

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -93,9 +93,19 @@ def _go_through_stages(estimator: Any, data: Data, continued: bool, single_pass:
 
     if continued:
         # A failure must leave the networks as they were, so a copy of them is trained.
-        columns, prior, net = estimator._columns, estimator.prior_, copy.deepcopy(estimator.net_)
+        prior, net = estimator.prior_, copy.deepcopy(estimator.net_)
         k = net.module_.n_components
         parts = estimator._parts(data, prior, k, net)
+    else:
+        lowest, highest = column_ranges(data.X)
+        n_varying = int(np.count_nonzero(lowest < highest))
+        k = resolve_n_components(estimator.n_components, data.X.shape[1], n_varying)
+        prior = bind_prior(estimator.prior, k)
+        parts = estimator._parts(data, prior, k, None)
+    # First of all: rows that are held out tell nothing to what comes, as new ones do not.
+    division = _divided(estimator, data, parts, random_state, single_pass)
+    if continued:
+        columns = estimator._columns
         _set_options(estimator, net, parts)
     else:
         columns, null_deviance = fit_columns(
@@ -104,15 +114,11 @@ def _go_through_stages(estimator: Any, data: Data, continued: bool, single_pass:
             estimator.likelihood,
             standardize=estimator.standardize,
             table=data.table if _has_gaps(data) else None,
+            rows=division.training,
         )
-        lowest, highest = column_ranges(data.X)
-        n_varying = int(np.count_nonzero(lowest < highest))
-        k = resolve_n_components(estimator.n_components, data.X.shape[1], n_varying)
-        prior = bind_prior(estimator.prior, k)
-        parts = estimator._parts(data, prior, k, None)
         net = _build(estimator, data, columns, null_deviance, k, parts, device, seed)
-    net.module_.extend_range(*columns.standardized_range(data.X))
-    plan = _plan(estimator, data, columns, prior, parts, random_state, single_pass)
+    net.module_.extend_range(*columns.standardized_range(data.X, division.training))
+    plan = _plan(estimator, data, columns, prior, parts, division, single_pass)
     rows, told = training_rows(plan, data, net)
     if told is not None:
         parts = estimator._informed(parts, told)
@@ -272,42 +278,61 @@ def _discriminator_lr(estimator: Any) -> float:
     return float(2 * estimator.lr if rate is None else rate)
 
 
+class _Division(NamedTuple):
+    """Rows to train on, None for all; held-out rows, and their labels."""
+
+    training: np.ndarray | None
+    held_out: np.ndarray | SelectedRows | None
+    labels: np.ndarray | None
+
+
+def _divided(
+    estimator: Any,
+    data: Data,
+    parts: Parts,
+    random_state: np.random.RandomState,
+    single_pass: bool,
+) -> _Division:
+    """Which rows are trained on, and which are held out."""
+    if data.X_val is not None or single_pass:
+        return _Division(None, data.X_val, None)
+    training, validation = hold_out(
+        data,
+        parts,
+        estimator.validation_fraction,
+        random_state,
+        required=estimator.early_stopping,
+    )
+    if validation is None:
+        return _Division(training, None, None)
+    labels = None if parts.labels is None else parts.labels[validation]
+    return _Division(training, SelectedRows(data.X, validation), labels)
+
+
 def _plan(
     estimator: Any,
     data: Data,
     columns: Columns,
     prior: Any,
     parts: Parts,
-    random_state: np.random.RandomState,
+    division: _Division,
     single_pass: bool,
 ) -> Plan:
-    """Which rows are trained on, which are held out, and for how long."""
-    training = watched_labels = None
-    held_out: np.ndarray | SelectedRows | None = data.X_val
-    if data.X_val is None and not single_pass:
-        training, validation = hold_out(
-            data,
-            parts,
-            estimator.validation_fraction,
-            random_state,
-            required=estimator.early_stopping,
-        )
-        if validation is not None:
-            held_out = SelectedRows(data.X, validation)
-            watched_labels = None if parts.labels is None else parts.labels[validation]
-    n, d = len(data.X) if training is None else len(training), data.X.shape[1]
+    """How the rows are trained on, and for how long."""
+    n, d = len(data.X) if division.training is None else len(division.training), data.X.shape[1]
     batch_size, n_epochs = resolve_batch_size(estimator.batch_size, n), 1
     if not single_pass:
         n_epochs = resolve_max_iter(estimator.max_iter, n, batch_size, d, thorough=parts.thorough)
+    watching = estimator.early_stopping or data.X_val is not None
     return Plan(
         columns=columns,
         prior=prior,
         parts=parts,
-        training=training,
-        held_out=held_out,
+        training=division.training,
+        held_out=division.held_out,
         # To look at rows after every epoch takes time, so it is done where asked for.
-        watched=held_out if estimator.early_stopping or data.X_val is not None else None,
-        watched_labels=watched_labels,
+        watched=division.held_out if watching else None,
+        watched_labels=division.labels,
         batch_size=batch_size,
         n_epochs=n_epochs,
     )

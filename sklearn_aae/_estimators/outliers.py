@@ -12,16 +12,21 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_aae._estimators.base import BaseAdversarialAutoencoder, starts_of
 from sklearn_aae._estimators.reading import Given
-from sklearn_aae._learned.density import Density, column_contributions
+from sklearn_aae._learned.density import Density, DensityScore
 from sklearn_aae._learned.gaps import GapCorrection, fill_in, fit_gap_correction
+from sklearn_aae._learned.references import MAX_SCORED, Trained, at_most
 from sklearn_aae._learned.scores import (
     density_scores,
     discriminator_scores,
+    offset,
     prior_scores,
     reconstruction_scores,
+    scores_as_if_new,
 )
+from sklearn_aae._learned.volume import log_densities
 from sklearn_aae._rows.chunks import SelectedRows
 from sklearn_aae._rows.inference import Inference
+from sklearn_aae._rows.sources import missing_cells
 from sklearn_aae._training.net import AdversarialNet
 from sklearn_aae._training.plan import Data, Plan
 
@@ -31,6 +36,7 @@ class ScoringAdversarialAutoencoder(OutlierMixin, BaseAdversarialAutoencoder):
 
     score_method: str
     normalizing_flow: bool
+    contamination: float | str
     offset_: float
     _density: Density
     _held_out_scores: np.ndarray | None
@@ -104,6 +110,41 @@ class ScoringAdversarialAutoencoder(OutlierMixin, BaseAdversarialAutoencoder):
         own = np.random.RandomState(seed)
         return fit_gap_correction(rows, starts_of(data), of_gaps, own)
 
+    def _learn_scores(
+        self,
+        plan: Plan,
+        data: Data,
+        net: AdversarialNet,
+        inference: Inference,
+        density: Density,
+        trained: Trained,
+        random_state: np.random.RandomState,
+    ) -> dict[str, Any]:
+        """The threshold, scores of held-out rows, and what missing cells do to scores."""
+
+        def raw_scores(X: Any) -> np.ndarray:
+            return self._scores(X, inference, net, plan.prior, density)
+
+        correction = self._gap_correction_of(plan, data, inference, raw_scores, net.seed)
+
+        def scores(X: Any) -> np.ndarray:
+            return correction.corrected(raw_scores(X), missing_cells(X))
+
+        rows = at_most(MAX_SCORED, np.arange(data.X.shape[0]), random_state)
+        of_rows = SelectedRows(data.X, rows)
+        if self.score_method == "log_likelihood":
+            as_if_new = scores_as_if_new(inference, data.X, rows, density, trained)
+            of_training = correction.corrected(as_if_new, missing_cells(of_rows))
+        else:
+            of_training = scores(of_rows)
+        weights = None if data.sample_weight is None else data.sample_weight[rows]
+        held_out = None if plan.held_out is None else np.sort(scores(plan.held_out))
+        return {
+            "offset_": offset(of_training, self.contamination, weights),
+            "_held_out_scores": held_out,
+            "_gap_correction": correction,
+        }
+
     def _scores(
         self,
         X: np.ndarray | SelectedRows,
@@ -134,14 +175,18 @@ class ScoringAdversarialAutoencoder(OutlierMixin, BaseAdversarialAutoencoder):
         Returns
         -------
         contributions : ndarray of shape (n_samples, n_features)
-            Non-negative. A row's sum is its mean squared distance rho² to its nearest training
-            rows, of which ``score_samples`` with ``score_method="log_likelihood"`` is a falling
-            function: ``constant - n_features / 2 * log(rho²)``. The sum is shared out in proportion
-            to the mean squared difference from those rows in each column, in standardised units.
+            Non-negative. A row's sum is its squared distance D² from the training rows, 1 for a
+            typical one, of which ``score_samples`` with ``score_method="log_likelihood"`` is a
+            falling function: ``constant - n_features / 2 * log(D²)``. D is the distance from the
+            nearest training rows, twice, and that from the centre of the whole table, once. The
+            part of the neighbours is shared out in proportion to the mean squared difference from
+            them in each column, in standardised units, and that of the table in proportion to the
+            squared difference from its centre, in units of what the other columns leave open.
         """
         given = self._given(X)
         decoded, residual = self._inference.split_rows(given.rows)
-        contributions = column_contributions(self._density, decoded, residual)
+        score = DensityScore(self._density, decoded.dtype)
+        contributions = score.column_contributions(decoded, residual)
         return self._of_columns(contributions, given)
 
     def _of_columns(self, contributions: np.ndarray, given: Given) -> np.ndarray:
@@ -201,7 +246,13 @@ class ScoringAdversarialAutoencoder(OutlierMixin, BaseAdversarialAutoencoder):
         return (1 + n_as_low) / (1 + len(held_out))
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Mean of `score_samples`.
+        """Mean log density of rows, to compare models by: the higher, the better.
+
+        With ``score_method="log_likelihood"`` of a density that integrates to one, so that codes of
+        different sizes and other networks compare: by nearest neighbours, as in `score_samples`,
+        without the whole of the table, and with the volume that the networks give to what is on
+        and off their manifold. `score_samples` ranks outliers better. With another `score_method`,
+        the mean of `score_samples`.
 
         Parameters
         ----------
@@ -213,9 +264,12 @@ class ScoringAdversarialAutoencoder(OutlierMixin, BaseAdversarialAutoencoder):
         Returns
         -------
         score : float
-            In nats.
+            In nats, of standardised rows.
         """
-        return float(self.score_samples(X).mean())
+        if self.score_method != "log_likelihood":
+            return float(self.score_samples(X).mean())
+        rows = self._rows_to_use(X)
+        return float(log_densities(self._inference, rows, self._density).mean())
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Score rows with the threshold at zero: negative for outliers.

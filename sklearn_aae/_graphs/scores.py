@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sklearn_aae._graphs.parts import Parts
-from sklearn_aae._learned.density import FURTHEST, Density, log_constant
+from sklearn_aae._learned.density import FURTHEST, OF_NEIGHBORS, SAME, Density
 from sklearn_aae._learned.scores import discriminator_score, prior_score, reconstruction_score
 
 
@@ -30,16 +31,31 @@ def scores_of(parts: Parts) -> Callable[[Tensor], Tensor]:
 
 
 def _density_score(parts: Parts, X: Tensor) -> Tensor:
+    """What `DensityScore` computes."""
     density: Density = parts.model._density
     decoded, residual = parts.inference.split(parts.autoencoder, parts.standardized(X))
     queries = torch.cat([decoded, density.residual_scale * residual], dim=1)
-    rho_squared = _mean_squares(density, queries.clamp(-FURTHEST, FURTHEST))
-    d = decoded.shape[1]
-    return log_constant(density) - 0.5 * d * (rho_squared + density.epsilon * d).log()
+    queries = queries.clamp(-FURTHEST, FURTHEST)
+    squares, positions = _nearest(density, queries)
+    d = density.n_features
+    near = (squares.mean(dim=1) + density.epsilon * d).sqrt()
+    if density.weights is not None:
+        mass = torch.from_numpy(density.weights)[positions].sum(dim=1)
+        mass = mass * (len(density.references) / density.n_neighbors)
+        near = near * (-mass.log() / d).exp()
+    distance = near / density.near
+    if density.center is not None:
+        far = _distance_from_center(density, density.center, queries) / density.far
+        distance = OF_NEIGHBORS * distance + (1 - OF_NEIGHBORS) * far
+    scores = density.typical - d * distance.log()
+    if density.own_scores is not None:
+        own = torch.from_numpy(density.own_scores)[positions[:, 0]]
+        scores = torch.where(squares[:, 0] <= SAME * d, own, scores)
+    return scores
 
 
-def _mean_squares(density: Density, queries: Tensor) -> Tensor:
-    """Mean squared distance to the nearest references, (n,): one matrix product, and the k least.
+def _nearest(density: Density, queries: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared distances to the nearest references and their positions, (n, k): one matrix product.
 
     In double precision also for rows in float32: the products are larger than what is left of
     their differences.
@@ -49,6 +65,26 @@ def _mean_squares(density: Density, queries: Tensor) -> Tensor:
     references, queries = references - center, queries - center
     half_norms = 0.5 * references.square().sum(dim=1)
     halves = half_norms - queries @ references.T
-    least = halves.topk(density.n_neighbors, largest=False).values
-    squares = 2 * least + queries.square().sum(dim=1, keepdim=True)
-    return squares.clamp(min=0).mean(dim=1)
+    least = halves.topk(density.n_neighbors, largest=False)
+    squares = 2 * least.values + queries.square().sum(dim=1, keepdim=True)
+    return squares.clamp(min=0), least.indices
+
+
+def _distance_from_center(density: Density, center: np.ndarray, queries: Tensor) -> Tensor:
+    features = queries
+    if density.whitening is not None:
+        d = density.n_features
+        residual = queries[:, d:] / density.residual_scale
+        features = torch.cat([queries[:, :d] + residual, _length(residual)[:, None]], dim=1)
+    difference = features - torch.from_numpy(center)
+    if density.whitening is None:
+        return _length(difference)
+    # Squares of what is very far would overflow.
+    largest = difference.abs().amax(dim=1, keepdim=True).clamp(min=1)
+    white = (difference / largest) @ torch.from_numpy(density.whitening).T
+    return largest[:, 0] * _length(white)
+
+
+def _length(rows: Tensor) -> Tensor:
+    largest = rows.abs().amax(dim=1, keepdim=True).clamp(min=1)
+    return largest[:, 0] * (rows / largest).square().sum(dim=1).sqrt()

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sklearn_aae._learned.density import Density, NeighborSearch, log_density
+from sklearn_aae._learned.density import Density, DensityScore, as_if_new
+from sklearn_aae._learned.references import Trained
 from sklearn_aae._rows.chunks import SelectedRows, in_dtype
 from sklearn_aae._rows.inference import Inference
 from sklearn_aae._training.critics import Critic
@@ -18,18 +19,37 @@ _TUKEY = 1.5
 
 
 def density_scores(
-    inference: Inference, X: np.ndarray | SelectedRows, density: Density
+    inference: Inference, X: np.ndarray | SelectedRows, density: Density, inflation: float = 1.0
 ) -> np.ndarray:
-    """Log density of rows, from their nearest references."""
+    """Log density of rows, from their nearest references and the whole of them.
+
+    Of rows that the networks were trained on as if they were new, with the `inflation` that squared
+    residuals then have.
+    """
     autoencoder = inference.in_dtype_of(X)
-    search = NeighborSearch(density, X.dtype)
+    density_score = DensityScore(density, X.dtype)
 
     def score(x: Tensor) -> Tensor:
         decoded, residual = (part.cpu().numpy() for part in inference.split(autoencoder, x))
-        rho_squared = search.mean_squares(decoded, residual)
-        return torch.from_numpy(log_density(density, rho_squared))
+        return torch.from_numpy(density_score(*as_if_new(decoded, residual, inflation)))
 
     return inference.on_rows(score, X, None)
+
+
+def scores_as_if_new(
+    inference: Inference, X: Any, rows: np.ndarray, density: Density, trained: Trained
+) -> np.ndarray:
+    """Log density of the given rows of X, as if the networks had not been trained on any."""
+    scores = np.full(X.shape[0], np.nan)
+    scores[trained.references] = density.own_scores
+    for group, inflation in (
+        (np.intersect1d(rows, trained.others), trained.inflation),
+        (np.setdiff1d(rows, np.union1d(trained.references, trained.others)), 1.0),
+    ):
+        if len(group) > 0:
+            selected = SelectedRows(X, group)
+            scores[group] = density_scores(inference, selected, density, inflation)
+    return scores[rows]
 
 
 def reconstruction_scores(inference: Inference, X: np.ndarray | SelectedRows) -> np.ndarray:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -18,6 +19,26 @@ from tqdm.auto import tqdm
 _VALUES_PER_CHUNK = 2**19
 
 _TORCH_DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+class _Double(NamedTuple):
+    """Copy of a module, and of what: its mode, and its tensors with their versions."""
+
+    module: nn.Module
+    training: bool
+    state: list[tuple[Tensor, int]]
+
+
+# To copy a small network takes longer than to score a row with it. The copies go with the modules,
+# and are made anew where weights have changed.
+_DOUBLES: WeakKeyDictionary[nn.Module, _Double] = WeakKeyDictionary()
+
+
+def _is_same(first: list[tuple[Tensor, int]], second: list[tuple[Tensor, int]]) -> bool:
+    return len(first) == len(second) and all(
+        s.data_ptr() == t.data_ptr() and s.dtype == t.dtype and v == w
+        for (s, v), (t, w) in zip(first, second, strict=True)
+    )
 
 
 class SelectedRows:
@@ -54,7 +75,17 @@ def in_dtype(module: Any, dtype: np.dtype) -> Any:
     float32 rounding depends on the shape of a matrix product, so that for float64 data a row's
     answer would depend on its batch beyond the data's own precision.
     """
-    return module if dtype == np.float32 else copy.deepcopy(module).double()
+    if dtype == np.float32:
+        return module
+    tensors = [*module.parameters(), *module.buffers()]
+    if any(t.is_inference() for t in tensors):  # they do not tell when they are changed
+        return copy.deepcopy(module).double()
+    state = [(t.detach(), t._version) for t in tensors]
+    known = _DOUBLES.get(module)
+    if known is None or known.training != module.training or not _is_same(known.state, state):
+        double = copy.deepcopy(module).double()
+        known = _DOUBLES[module] = _Double(double, module.training, state)
+    return known.module
 
 
 def apply_in_chunks(

@@ -38,10 +38,13 @@ class Columns:
         by: x = squashed((X - center) / scale).
     dtype : dtype
         Of the training rows, float32 or float64.
+    one_unit : bool, default=False
+        Whether most columns share a range, as pixels do, and are scaled by it.
     """
 
     likelihood: Likelihood
     dtype: np.dtype
+    one_unit: bool = False
 
     # Formats for models keep types off that they do not know: a dtype goes by its name.
     def __getstate__(self) -> dict[str, Any]:
@@ -98,31 +101,37 @@ class Columns:
         center, scale = self.likelihood.center, self.likelihood.scale
         return x.sub(center.to(x.dtype)).div_(scale.to(x.dtype))
 
-    def standardized_range(self, X: Any) -> tuple[Tensor, Tensor]:
-        """Smallest and largest standardised value of each column of X, in float64."""
+    def standardized_range(self, X: Any, rows: np.ndarray | None = None) -> tuple[Tensor, Tensor]:
+        """Smallest and largest standardised value of each column of X, in float64.
+
+        Of the given rows, or of all.
+        """
+        X = X if rows is None else SelectedRows(X, rows)
         lowest, highest = (bound.astype(float) for bound in column_ranges(X))
         # A column without a single cell is at its centre.
         empty = np.isnan(lowest)
         lowest[empty] = highest[empty] = self.center[empty]
         return self.standardized(lowest), self.standardized(highest)
 
-    def null_deviance(self, X: Any, sample_weight: np.ndarray | None) -> float:
+    def null_deviance(
+        self, X: Any, sample_weight: np.ndarray | None, rows: np.ndarray | None = None
+    ) -> float:
         """Mean deviance of predicting the column means, on up to 10,000 evenly spaced rows.
 
-        Of all cells, missing ones included, whose deviance is 0.
+        Of all cells of the given rows, or of all rows: missing ones included, whose deviance is 0.
         """
-        step = max(1, len(X) // 10_000)
-        sample = SelectedRows(X, np.arange(0, len(X), step))
+        rows = np.arange(X.shape[0]) if rows is None else rows
+        chosen = rows[:: max(1, len(rows) // 10_000)]
+        sample = SelectedRows(X, chosen)
         output = self.likelihood.constant_output()
-        weight = np.ones(len(X)) if sample_weight is None else sample_weight
-        weight = weight[::step]
+        weight = np.ones(len(sample)) if sample_weight is None else sample_weight[chosen]
         total = 0.0
         deviance = np.empty(len(sample))
-        for rows in gen_batches(len(sample), max(1, chunk_size(X.shape[1]) // 8)):
-            x = self.standardized(sample[rows].astype(np.float64))
-            deviance[rows] = self.likelihood.deviance(output.expand_as(x), x).mean(dim=1).numpy()
-        for rows in gen_batches(len(sample), chunk_size(X.shape[1])):
-            total += float(deviance[rows] @ weight[rows])
+        for part in gen_batches(len(sample), max(1, chunk_size(X.shape[1]) // 8)):
+            x = self.standardized(sample[part].astype(np.float64))
+            deviance[part] = self.likelihood.deviance(output.expand_as(x), x).mean(dim=1).numpy()
+        for part in gen_batches(len(sample), chunk_size(X.shape[1])):
+            total += float(deviance[part] @ weight[part])
         mean = total / weight.sum() if weight.any() else 0.0
         # Nothing varies: any unit serves.
         return mean if mean > 0 else 1.0
@@ -135,6 +144,7 @@ def fit_columns(
     *,
     standardize: bool,
     table: Table | None = None,
+    rows: np.ndarray | None = None,
 ) -> tuple[Columns, float]:
     """Columns of a training set, and their null deviance, the unit of the reconstruction loss.
 
@@ -149,8 +159,12 @@ def fit_columns(
         Whether they are centred and scaled.
     table : Table or None
         What the columns are, where cells may be missing or are not numbers.
+    rows : ndarray of int or None
+        Rows of X that are trained on; None for all.
     """
-    scaling = column_scaling(X, sample_weight)
+    if rows is not None and sample_weight is not None and not sample_weight[rows].any():
+        rows = None  # no weight was left to the training rows
+    scaling = column_scaling(X, sample_weight, rows)
     center, scale, knee = scaling.mean, scaling.scale, KNEE
     if not standardize:
         center, scale, knee = np.zeros_like(center), np.ones_like(scale), math.inf
@@ -166,10 +180,10 @@ def fit_columns(
                 scale[start : start + width] = math.sqrt(max(1 - float(p @ p), _LEAST_VARIANCE))
         # What a number loses to its mean is 1 for a Gaussian one, and near it for others.
         made = make_product(likelihood, kinds, widths, center, scale, scaling.mean, knee, 1.0)
-    columns = Columns(made, X.dtype)
+    columns = Columns(made, X.dtype, standardize and bool(scaling.by_range.any()))
     if scaling.constant.all():
         return columns, 1.0
-    return columns, columns.null_deviance(X, sample_weight)
+    return columns, columns.null_deviance(X, sample_weight, rows)
 
 
 def check_domain(likelihood: str, name: str, X: Any, table: Table | None = None) -> None:

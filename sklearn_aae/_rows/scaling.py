@@ -56,7 +56,8 @@ def value_range(X: Any) -> tuple[float, float]:
 class ColumnScaling(NamedTuple):
     """What the columns of a training set are scaled by, arrays (n_features,) in float64.
 
-    `constant` tells, as bools, which columns are constant up to rounding.
+    `constant` and `by_range` tell, as bools, which columns are constant up to rounding, and which
+    are scaled by their range: all or none.
     """
 
     mean: np.ndarray
@@ -64,9 +65,12 @@ class ColumnScaling(NamedTuple):
     lowest: np.ndarray
     highest: np.ndarray
     constant: np.ndarray
+    by_range: np.ndarray
 
 
-def column_scaling(X: np.ndarray, sample_weight: np.ndarray | None) -> ColumnScaling:
+def column_scaling(
+    X: np.ndarray, sample_weight: np.ndarray | None, rows: np.ndarray | None = None
+) -> ColumnScaling:
     """Mean, scale and range of each column.
 
     The scale is the standard deviation, or half of the largest distance from the mean where most
@@ -79,21 +83,22 @@ def column_scaling(X: np.ndarray, sample_weight: np.ndarray | None) -> ColumnSca
         NaN is a missing cell, which does not count.
     sample_weight : ndarray of shape (n_samples,) or None
         Rows of weight 0 do not count.
+    rows : ndarray of int or None, default=None
+        Rows that count at all; None for all.
 
     Raises
     ------
     ValueError
         If the variance of a column overflows.
     """
+    counted = rows
     if sample_weight is not None and (sample_weight == 0).any():
-        counted = np.flatnonzero(sample_weight)
-    else:
-        counted = None
+        counted = np.flatnonzero(sample_weight) if rows is None else rows[sample_weight[rows] > 0]
     scaler = StandardScaler()
     n_rows, n_features = X.shape if counted is None else (len(counted), X.shape[1])
     lowest, highest = np.full(n_features, np.inf), np.full(n_features, -np.inf)
-    for rows in gen_batches(n_rows, chunk_size(n_features)):
-        indices = rows if counted is None else counted[rows]
+    for part in gen_batches(n_rows, chunk_size(n_features)):
+        indices = part if counted is None else counted[part]
         chunk = np.asarray(X[indices], dtype=np.float64)
         with np.errstate(over="ignore", invalid="ignore"):  # overflow is checked below
             scaler.partial_fit(
@@ -122,7 +127,7 @@ def column_scaling(X: np.ndarray, sample_weight: np.ndarray | None) -> ColumnSca
     unit = np.where(constant, np.maximum(1.0, deviation), scale)
     shared = _share_a_range(center, variance, lowest, highest, constant)
     scale = np.maximum(unit, deviation / _SHARED_RANGE) if shared else unit
-    return ColumnScaling(center, scale, lowest, highest, constant)
+    return ColumnScaling(center, scale, lowest, highest, constant, np.full(n_features, shared))
 
 
 def _share_a_range(
@@ -144,7 +149,7 @@ def _share_a_range(
         return False
     ranges = np.stack([lowest[candidates], highest[candidates]], axis=1)
     largest_group = np.unique(ranges, axis=0, return_counts=True)[1].max()
-    return bool(2 * largest_group >= (~constant).sum())
+    return bool(largest_group > 1 and 2 * largest_group >= (~constant).sum())
 
 
 def squashed(x: Tensor, knee: float = KNEE) -> Tensor:

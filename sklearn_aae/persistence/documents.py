@@ -15,6 +15,7 @@ from sklearn_aae._estimators.base import BaseAdversarialAutoencoder
 from sklearn_aae._estimators.classifier import AdversarialAutoencoderClassifier
 from sklearn_aae._estimators.clusterer import AdversarialAutoencoderClusterer
 from sklearn_aae._files.archive import InvalidModelFileError, check_keys, require
+from sklearn_aae._learned.density import log_density_at
 from sklearn_aae._training.networks import seeded_global_generator
 from sklearn_aae.modules import GapEncoder
 from sklearn_aae.persistence.decoding import Decoder
@@ -63,6 +64,7 @@ def upgraded(
     doubles = {attributes.pop(name)["name"] for name in ("_center", "_scale")}
     arrays = {name: array for name, array in arrays.items() if name not in doubles}
     attributes.pop("_knee")
+    fields["one_unit"] = False
     attributes["_columns"] = {"type": "object", "class": "Columns", "fields": fields}
     if document["class"] == AdversarialAutoencoderClassifier.__name__:
         shares, name = attributes["class_prior_"], "attributes.class_weight_"
@@ -73,6 +75,8 @@ def upgraded(
         attributes["cluster_prior_"] = sizes | {"name": name}
         n = len(arrays[sizes["name"]])
         arrays[name] = np.full(n, 1 / n)
+    if "_density" in attributes:
+        attributes["_density"] = _of_neighbors_alone(attributes["_density"], arrays)
     module = document["net"]["module"]
     module = module | {"arguments": {"flow": None} | module["arguments"]}
     document = document | {
@@ -81,6 +85,19 @@ def upgraded(
         "net": document["net"] | {"module": module},
     }
     return document, arrays
+
+
+def _of_neighbors_alone(density: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """A density of the first format, with the constant of its scores."""
+    fields = density["fields"]
+    references, k = arrays[fields["references"]["name"]], fields["n_neighbors"]
+    scale = fields["residual_scale"]
+    possible = references.ndim == 2 and references.shape[1] > 1 and 0 < k <= len(references)
+    require(possible and 0 < scale < np.inf, "_density", "is impossible")
+    typical = log_density_at(1.0, k / len(references), references.shape[1] // 2, scale)
+    later = {"typical": typical, "near": 1.0, "far": 1.0}
+    unknown = dict.fromkeys(("weights", "center", "whitening", "own_scores"))
+    return density | {"fields": fields | later | unknown}
 
 
 def described(

@@ -196,6 +196,16 @@ def _floating(value: Any, _: dict[str, int]) -> bool:
     return isinstance(value, np.dtype) and value in (np.float32, np.float64)
 
 
+def _flag(value: Any, _: dict[str, int]) -> bool:
+    return isinstance(value, bool)
+
+
+def _whitening(value: Any, sizes: dict[str, int]) -> bool:
+    """Of the features of rows; without one, their centre is that of references."""
+    sizes["features"] = sizes["2n" if value is None else "n+1"]
+    return value is None or _array("f8", "features", "features")(value, sizes)
+
+
 def _names(value: Any, sizes: dict[str, int]) -> bool:
     ok = isinstance(value, np.ndarray) and value.dtype == object and value.shape == (sizes["d"],)
     return ok and all(isinstance(v, str) for v in value)
@@ -254,7 +264,7 @@ _LATER: dict[str, Rule] = {
     ),
 }
 _COMMON: dict[str, Rule] = {
-    "_columns": _record(Columns, likelihood=_likelihood, dtype=_floating),
+    "_columns": _record(Columns, likelihood=_likelihood, dtype=_floating, one_unit=_flag),
     "n_iter_": _integer(0),
     "history_": _mapping_of(_list_of_numbers),
     "prior_match_": _mapping_of(_number(), "distance", "null", "null_quantile"),
@@ -267,6 +277,13 @@ _SCORES: dict[str, Rule] = {
         residual_scale=_residual_scale,
         n_neighbors=_integer(1, "m"),
         epsilon=_number(np.nextafter(0, 1), np.finfo(float).max, kind=float),
+        typical=_number(kind=float),
+        near=_number(np.nextafter(0, 1), np.finfo(float).max, kind=float),
+        far=_number(np.nextafter(0, 1), np.finfo(float).max, kind=float),
+        weights=_optional(_array("f8", "m", low=0, total=1)),
+        own_scores=_optional(_array("f8", "m", finite=False)),
+        whitening=_whitening,
+        center=_optional(_array("f8", "features")),
     ),
     "_code_density": _record(
         CodeDensity,
@@ -367,7 +384,7 @@ def check_attributes(estimator: Any, autoencoder: Any) -> list[Comparison]:
     rules |= {name: rule for name, rule in _LATER.items() if name in state}
     for name, rule in rules.items():
         # Sizes of one value are not those of another: a copy for each.
-        sizes = {"n": n, "d": d, "2n": 2 * n, "k": k, "c": c}
+        sizes = {"n": n, "n+1": n + 1, "d": d, "2n": 2 * n, "k": k, "c": c}
         problem = _PROBLEMS.get(name, "is impossible").format(c=c, last=c - 1)
         require(rule(state[name], sizes), name, problem)
     _check_gaps(state, autoencoder)
