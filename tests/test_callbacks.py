@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from sklearn_aae._learned.match import told_apart
 from sklearn_aae._training.net import TrainingStopped
 from sklearn_aae.callbacks import EarlyStopping, LearningRateDecay, PriorMatch, Progress
-from sklearn_aae.priors import Empirical, Normal
+from sklearn_aae.priors import Empirical, MixtureOfGaussians, Normal, draw
 
 
 class FakeNet:
@@ -138,3 +139,43 @@ def test_progress_in_a_terminal_is_a_bar(capsys, monkeypatch):
     assert printed.out == ""
     assert "3/3" in printed.err
     assert "reconstruction_loss=0.5000" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("k", "n"),
+    [
+        (2, 180),
+        (4, 300),
+        *(pytest.param(*case, marks=pytest.mark.thorough) for case in [(8, 1000), (16, 500)]),
+    ],
+)
+def test_true_samples_of_the_prior_exceed_the_quantile_in_one_case_of_20(k, n):
+    prior = Normal(n_components=k)
+    generator = torch.Generator().manual_seed(99)
+    monitor = PriorMatch(prior)
+    distances = [monitor.measure(draw(prior, n, generator)) for _ in range(400)]
+    assert 0.03 <= np.mean(np.array(distances) > monitor.null_quantile_) <= 0.07
+
+
+def test_codes_that_come_sorted_are_compared_as_if_they_were_not():
+    prior = Normal(n_components=2)
+    codes = draw(prior, 5000, torch.Generator().manual_seed(1))
+    monitor = PriorMatch(prior)
+    distance = monitor.measure(codes[codes[:, 0].argsort()])
+    assert distance < 1.5 * monitor.null_quantile_
+    assert monitor.measure(codes[codes[:, 0].argsort()][:1000]) > 5 * monitor.null_quantile_
+
+
+def test_petals_turned_by_half_a_step_are_told_apart_by_the_classifier():
+    prior = MixtureOfGaussians(n_classes=10, n_components=2)
+    codes = draw(prior, 1000, torch.Generator().manual_seed(7))
+    cosine, sine = math.cos(math.pi / 10), math.sin(math.pi / 10)
+    auroc, quantile = told_apart(codes @ torch.tensor([[cosine, -sine], [sine, cosine]]), prior)
+    assert auroc > 0.85
+    assert quantile < 0.55
+    assert told_apart(codes, prior)[0] < 0.55
+
+
+def test_too_few_codes_tell_nothing():
+    prior = Normal(n_components=2)
+    assert told_apart(torch.full((19, 2), 9.0), prior) == (0.5, 1.0)

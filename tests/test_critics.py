@@ -1,5 +1,6 @@
 """Check the adversarial losses against their formulas and computations by hand."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -443,3 +444,25 @@ def test_a_prior_with_classes_follows_labels_only_where_it_sees_them(prior_sees_
     assert torch.equal(label, y)
     agreement = (drawn == y).float().mean().item()
     assert agreement == pytest.approx(1 if prior_sees_labels else 1 / n_classes, abs=0.08)
+
+
+def test_the_penalty_is_of_codes_and_not_of_their_labels():
+    critic = Critic("prior", MixtureOfGaussians(n_classes=2, n_components=2), 1.0, n_classes=3)
+    critic = dataclasses.replace(critic, gradient_penalty=1.0)
+    y = torch.zeros(6, dtype=torch.long)
+    losses = critic.discriminator_loss(linear([0.0, 0.0, 3.0, 1.0, 2.0]), codes(), seeded(), y=y)
+    assert losses["penalty"].item() == 0
+    losses = critic.discriminator_loss(linear([2.0, 1.0, 3.0, 1.0, 2.0]), codes(), seeded(), y=y)
+    assert losses["penalty"].item() == pytest.approx(5.0)
+
+
+def test_rows_of_weight_zero_are_not_in_the_penalty():
+    critic = Critic("prior", Normal(n_components=2), 1.0, gradient_penalty=1.0)
+    network = MultilayerPerceptron(2, 1, (8,), generator=seeded())
+    z, weight = codes(), torch.tensor([2.0, 2.0, 2.0, 0.0, 0.0, 0.0])
+    far = torch.cat([z[:3], z[3:] + 100])
+    penalties = [
+        critic.discriminator_loss(network, rows, seeded(), weight=weight)["penalty"].item()
+        for rows in (z, far)
+    ]
+    assert penalties[0] == pytest.approx(penalties[1], rel=1e-6)

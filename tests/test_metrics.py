@@ -928,3 +928,11 @@ def test_outlier_scorer_works_with_a_supervised_classifier(rng):
     classifier = HistGradientBoostingClassifier(max_iter=5, random_state=0).fit(X, y)
     expected = roc_auc_score(y == -1, classifier.predict_proba(X)[:, 0])
     assert outlier_roc_auc_scorer(classifier, X, y) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("scale", [1e-160, 1e-300, 1e160])
+def test_discrepancy_has_no_unit_however_small_or_large(scale):
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(50, 3)), rng.normal(size=(60, 3)) + 0.5
+    expected = maximum_mean_discrepancy(X, Y)
+    assert maximum_mean_discrepancy(scale * X, scale * Y) == pytest.approx(expected, rel=1e-9)

@@ -553,3 +553,15 @@ def test_sampling_without_a_width_says_how_to_set_it(prior):
     message = f"{type(prior).__name__}: n_components is not set. Pass n_components"
     with pytest.raises(ValueError, match=message):
         prior.sample(2, seeded())
+
+
+@pytest.mark.parametrize(
+    ("kernel", "full"),
+    [("gaussian", True), ("exponential", True), ("tophat", False), ("epanechnikov", False)],
+)
+def test_a_kernel_that_ends_has_no_full_support(kernel, full):
+    source = KernelDensity(kernel=kernel).fit(np.eye(2))
+    prior = Empirical(source, n_components=2)
+    assert prior.has_full_support is full
+    far = prior.log_prob(torch.full((1, 2), 30.0))
+    assert bool(torch.isfinite(far).all()) is full

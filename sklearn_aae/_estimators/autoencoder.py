@@ -91,9 +91,11 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
     prior_ : object
         The prior, bound to the width of the code.
     prior_match_ : dict
-        "distance": sliced Wasserstein distance of held-out codes from the prior, in units of its
-        root mean square; "null" and "null_quantile": mean and 95 % quantile of the distance
-        between two samples of the prior of the same size.
+        "distance": sliced Wasserstein distance of held-out codes from a sample of the prior, in
+        units of its root mean square; "null" and "null_quantile": mean and 95 % quantile of what
+        other samples of the prior have. "auroc": how well a small gradient boosting classifier
+        tells the codes from the sample, cross-validated, 0.5 for chance or fewer than 20 codes;
+        "auroc_quantile": the 95 % quantile of chance. Of at most 1,000 codes, taken evenly.
     encoder_, decoder_, discriminator_ : nn.Module
         Networks in eval mode. With `normalizing_flow`, codes before the map are what `encoder_`
         returns, `decoder_` takes and `discriminator_` was first trained on.

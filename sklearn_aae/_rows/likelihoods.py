@@ -108,7 +108,11 @@ class Laplace(Likelihood):
 
 
 class Bernoulli(Likelihood):
-    """X in [0, 1] is a probability of 1; the output is its logit."""
+    """X in [0, 1] is a probability of 1; the output is its logit.
+
+    Of values 0 and 1, `log_prob` is the log probability. In between it is the mean of that of
+    draws, and no density: over [0, 1] it integrates to 0.5 at a logit of 0, and to less elsewhere.
+    """
 
     name = "bernoulli"
 

@@ -152,8 +152,11 @@ class Critic:
         losses = {"discriminator": value, "accuracy": right / len(logits)}
         if penalized:
             (gradient,) = torch.autograd.grad(logits.sum(), inputs, create_graph=True)
-            squared_norm = gradient.square().sum(dim=1).mean()
-            losses["penalty"] = penalty_factor * self.gradient_penalty * squared_norm
+            # Codes move, labels do not.
+            squared_norm = gradient[:, : codes.shape[1]].square().sum(dim=1)
+            if weight is not None:
+                squared_norm = squared_norm * torch.cat([torch.ones_like(weight), weight])
+            losses["penalty"] = penalty_factor * self.gradient_penalty * squared_norm.mean()
         return losses
 
     def fooling_loss(

@@ -6,32 +6,48 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import stats
 from skorch.callbacks import Callback
 from torch import Tensor
 
 from sklearn_aae._training.critics import sliced_wasserstein_distance
 from sklearn_aae.priors import draw
 
+# Draws that chance is told by: of 400, the share beyond their 95 % quantile is 5 % give or take 1.
+_N_REPEATS = 400
+_VALUES_PER_CHUNK = 2**20
+
 
 def null_distances(
-    prior: Any, n_codes: int, directions: Tensor, generator: torch.Generator, n_repeats: int = 20
+    prior: Any,
+    reference: Tensor,
+    directions: Tensor,
+    generator: torch.Generator,
+    n_repeats: int = _N_REPEATS,
 ) -> np.ndarray:
-    """Sliced Wasserstein distances between two draws of the prior itself, of `n_codes` each."""
-    return np.array(
-        [
-            sliced_wasserstein_distance(
-                draw(prior, n_codes, generator), draw(prior, n_codes, generator), directions
-            ).item()
-            for _ in range(n_repeats)
-        ]
-    )
+    """Sliced Wasserstein distances of draws of the prior from a sample of it, of the same size.
+
+    The sample is the one that codes are compared with: it may lie closer to most draws than
+    another, or further.
+    """
+    n_codes, k = reference.shape
+    wanted = (reference @ directions).T.sort(dim=1).values
+    at_once = max(1, _VALUES_PER_CHUNK // (n_codes * directions.shape[1]))
+    distances = []
+    for start in range(0, n_repeats, at_once):
+        n = min(at_once, n_repeats - start)
+        drawn = draw(prior, n * n_codes, generator).reshape(n, n_codes, k)
+        projected = (drawn @ directions).transpose(1, 2).sort(dim=2).values
+        distances.append((projected - wanted).abs().mean(dim=(1, 2)))
+    return torch.cat(distances).double().numpy()
 
 
 class PriorMatch(Callback):
     """Distance of held-out codes from the prior, recorded each epoch as ``"prior_match"``.
 
     The sliced Wasserstein-1 distance between the codes and as many draws of the prior, over the
-    prior's root mean square; two samples of the prior itself are about ``null_`` apart.
+    prior's root mean square; two samples of the prior itself are about ``null_`` apart. Of many
+    codes, 1,000 are compared, taken evenly.
 
     Parameters
     ----------
@@ -45,9 +61,9 @@ class PriorMatch(Callback):
     Attributes
     ----------
     null_ : float
-        Mean distance between two samples of the prior of the size of the held-out set.
+        Mean distance of a sample of the prior of the size of the held-out set.
     null_quantile_ : float
-        Their 95 % quantile.
+        The 95 % quantile: a sample of the prior is further away in one case of 20.
 
     Examples
     --------
@@ -86,7 +102,7 @@ class PriorMatch(Callback):
 
     def measure(self, codes: Tensor) -> float:
         """Distance of codes (n, n_components) from the prior; sets the null's attributes."""
-        codes = codes.detach().to("cpu", torch.float32)[: self.MAX_CODES]
+        codes = evenly(codes.detach(), self.MAX_CODES).to("cpu", torch.float32)
         generator = torch.Generator().manual_seed(self.seed)
         directions = torch.randn((codes.shape[1], self.n_directions), generator=generator)
         directions = directions / directions.norm(dim=0)
@@ -94,8 +110,25 @@ class PriorMatch(Callback):
         # A prior whose draws are all zero has no unit of its own.
         unit = reference.square().mean().sqrt().item() or 1.0
         if len(codes) not in self._null:
-            self._null[len(codes)] = null_distances(self.prior, len(codes), directions, generator)
+            self._null[len(codes)] = null_distances(self.prior, reference, directions, generator)
         null = self._null[len(codes)] / unit
         self.null_ = float(null.mean())
-        self.null_quantile_ = float(np.quantile(null, 0.95))
+        self.null_quantile_ = _quantile(null)
         return sliced_wasserstein_distance(codes, reference, directions).item() / unit
+
+
+def _quantile(distances: np.ndarray) -> float:
+    """Their 95 % quantile, by a distribution with their mean, variance and skewness.
+
+    It is steadier than that of the distances themselves, of which one in 20 tells.
+    """
+    skew = stats.skew(distances)
+    skew = float(skew) if np.isfinite(skew) else 0.0
+    return float(distances.mean() + distances.std() * stats.pearson3.ppf(0.95, skew))
+
+
+def evenly(rows: Tensor, n_most: int) -> Tensor:
+    """All rows, or so many of them at equal steps: rows may come sorted."""
+    if len(rows) <= n_most:
+        return rows
+    return rows[torch.linspace(0, len(rows) - 1, n_most).round().long()]

@@ -113,6 +113,9 @@ def maximum_mean_discrepancy(
     check_same_columns(X, "X", Y, "Y")
     X, Y = centre(X, Y)
     if gamma is None:
+        # Squares of very small or large values are not numbers; a power of two costs no digit.
+        exponent = np.frexp(max(np.abs(X).max(), np.abs(Y).max()))[1]
+        X, Y = (np.asarray(np.ldexp(rows, -exponent), dtype=np.float64) for rows in (X, Y))
         mean_squared_distance = 2.0 * np.vstack([X, Y]).var(axis=0, ddof=1).sum()
         # All rows equal: every kernel value is 1, whatever gamma.
         gamma = 1.0 / mean_squared_distance if mean_squared_distance > 0.0 else 1.0

@@ -105,11 +105,11 @@ def _optional(rule: Rule) -> Rule:
     return lambda value, sizes: value is None or rule(value, sizes)
 
 
-def _mapping_of(rule: Rule, *keys: str) -> Rule:
+def _mapping_of(rule: Rule, *keys: str, optional: tuple[str, ...] = ()) -> Rule:
     def check(value: Any, sizes: dict[str, int]) -> bool:
         return (
             isinstance(value, dict)
-            and (not keys or value.keys() == set(keys))
+            and (not keys or set(keys) <= value.keys() <= {*keys, *optional})
             and all(isinstance(name, str) and rule(v, sizes) for name, v in value.items())
         )
 
@@ -267,7 +267,9 @@ _COMMON: dict[str, Rule] = {
     "_columns": _record(Columns, likelihood=_likelihood, dtype=_floating, one_unit=_flag),
     "n_iter_": _integer(0),
     "history_": _mapping_of(_list_of_numbers),
-    "prior_match_": _mapping_of(_number(), "distance", "null", "null_quantile"),
+    "prior_match_": _mapping_of(
+        _number(), "distance", "null", "null_quantile", optional=("auroc", "auroc_quantile")
+    ),
 }
 _SCORES: dict[str, Rule] = {
     "offset_": _number(),

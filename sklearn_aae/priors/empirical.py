@@ -34,11 +34,14 @@ class Empirical(Prior):
     tensor([1., 1., 1.])
     """
 
-    has_full_support = True
-
     def __init__(self, source: Any, n_components: int | None = None) -> None:
         self.source = source
         self.n_components = n_components
+
+    @property
+    def has_full_support(self) -> bool:  # type: ignore[override]  # it depends on the source
+        """Whether `log_prob` is finite everywhere; most kernels end somewhere."""
+        return getattr(self.source, "kernel", "gaussian") in ("gaussian", "exponential")
 
     def __sklearn_clone__(self) -> Empirical:
         # clone() would take the fit from a fitted source.
