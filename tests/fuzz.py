@@ -217,6 +217,7 @@ ORDINARY = {
     "posterior": ["deterministic", "gaussian", "implicit"],
     "prior": ["normal", "uniform", Made("priors.Normal(scale=0.01)"), Made("priors.Uniform(0, 9)")],
     "likelihood": ["gaussian", "laplace"],
+    "categorical_features": [None],
     "adversarial_weight": [0, 1, np.float32(0.5), 10.0],
     "adversarial_loss": list(ADVERSARIAL_LOSSES),
     "gradient_penalty": [0, 1.0],
