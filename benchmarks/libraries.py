@@ -68,7 +68,12 @@ def eigenvectors(how, graph, y, k, seed):
 
 
 def spread(graph, labels):
-    return neighbors.spread_labels(graph, labels, np.full(CLASSES, 1 / CLASSES))
+    return of_equal_shares(neighbors.spread_labels(graph, labels, CLASSES))
+
+
+def of_equal_shares(p):
+    """As much of each class over all rows."""
+    return p / p.sum(axis=0)
 
 
 def label_spreading(graph, labels):
@@ -80,8 +85,7 @@ def label_spreading(graph, labels):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as many rounds as ours
         model.fit(np.zeros((len(labels), 1)), labels)
-    p = model.label_distributions_
-    return p / p.sum(axis=0)
+    return of_equal_shares(model.label_distributions_)
 
 
 LABELS = {"ours": spread, "scikit-learn LabelSpreading": label_spreading}
