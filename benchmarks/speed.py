@@ -7,6 +7,8 @@
   pythae's Adversarial_AE, and one without a discriminator against skorch and PyOD's AutoEncoder.
 - inference: `transform`, `reconstruct` and `score_samples` of 60,000 x 784, default networks,
   against raw forward passes of standardised tensors.
+- serving: scores of one row, and of 10,000, with 50 columns, of a model of 20,000 rows, against the
+  same model in onnxruntime and an IsolationForest, each on one thread.
 - growth: fit (one epoch) and score for 10,000 to 1,000,000 rows of 50 columns, hidden layers of 8
   to 512, and 2 to 64 components, with the peak of memory above X.
 - memory: the peak above X of fit (one epoch) for 200,000 x 784.
@@ -41,15 +43,18 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import torch
 from plain_training import Clock
 from resumable import Results
+from sklearn.ensemble import IsolationForest
 from sklearn.model_selection import GridSearchCV
 from skorch import NeuralNet
 from torch import nn
 from torch.nn.functional import softplus
 
 from sklearn_aae import AdversarialAutoencoder
+from sklearn_aae.onnx import to_onnx
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -375,6 +380,41 @@ def run_inference(dtype, repetition):
     return turn_by_turn(runs, repetition)
 
 
+# Serving.
+
+
+@lru_cache(maxsize=2)
+def detectors(dtype):
+    """Functions from rows to scores, by name, of detectors that were fitted to the same rows."""
+    X = table(20_000, 50, dtype)
+    model = AdversarialAutoencoder(random_state=0).fit(X)
+    forest = IsolationForest(random_state=0, n_jobs=1).fit(X)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    graph = to_onnx(model, "score_samples", dtype=dtype).SerializeToString()
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    return {
+        "AdversarialAutoencoder": model.score_samples,
+        "onnxruntime": lambda rows: session.run(None, {"X": rows})[0],
+        "IsolationForest": forest.score_samples,
+    }
+
+
+def run_serving(dtype, repetition):
+    """Milliseconds of one row, the median of 100 calls, and of 10,000 rows."""
+    torch.set_num_threads(1)
+    X, result = table(20_000, 50, dtype), {}
+    scores = detectors(dtype)
+    scores["onnxruntime"](X[:1])
+    for name, score in scores.items():
+        calls = [seconds(partial(score, X[i : i + 1])) for i in range(100)]
+        result[f"{name}, 1 row"] = 1000 * statistics.median(calls)
+    whole = {name: partial(score, X[:10_000]) for name, score in scores.items()}
+    for name, value in turn_by_turn(whole, repetition).items():
+        result[f"{name}, 10,000 rows"] = 1000 * value
+    return result
+
+
 # Growth and memory.
 
 
@@ -449,11 +489,12 @@ def plan_of(part, repetitions, threads):
             for r in every:
                 key = {"part": part, "size": size, "repetition": r}
                 yield key, partial({"options": run_options, "peers": run_peers}[part], size, r)
-    elif part == "inference":
+    elif part in ("inference", "serving"):
+        run = run_inference if part == "inference" else run_serving
         for dtype in ("float32", "float64"):
             for r in every:
                 key = {"part": part, "dtype": dtype, "repetition": r}
-                yield key, partial(run_inference, dtype, r)
+                yield key, partial(run, dtype, r)
     elif part == "growth":
         for what, settings in GROWTH.items():
             for setting in settings:
@@ -471,7 +512,7 @@ def plan_of(part, repetitions, threads):
             yield {"part": part, "repetition": r}, partial(run_search, r)
 
 
-PARTS = ["training", "options", "peers", "inference", "growth", "memory", "search"]
+PARTS = ["training", "options", "peers", "inference", "serving", "growth", "memory", "search"]
 
 
 def spread(values, digits=2):
@@ -529,6 +570,18 @@ def lines_of_inference(rows):
             yield f"| {dtype} | {name} | {value:.2f} | {raw} | {ratio} |"
 
 
+def lines_of_serving(rows):
+    yield "| dtype of X | what | 1 row, ms | 10,000 rows, ms |"
+    yield "|---|---|---|---|"
+    for dtype in dict.fromkeys(r["dtype"] for r in rows):
+        mine = [r for r in rows if r["dtype"] == dtype]
+        for name in ("AdversarialAutoencoder", "onnxruntime", "IsolationForest"):
+            one, many = (
+                spread([r[f"{name}, {n}"] for r in mine]) for n in ("1 row", "10,000 rows")
+            )
+            yield f"| {dtype} | {name} | {one} | {many} |"
+
+
 def lines_of_growth(rows):
     yield "| what grows | fit, s | score, s | peak above X, MiB | X, MiB |"
     yield "|---|---|---|---|---|"
@@ -561,6 +614,7 @@ def tables(rows):
             lines_of_peers,
         ),
         "inference": ("60,000 x 784 against raw passes, one thread", lines_of_inference),
+        "serving": ("Scores against onnxruntime and IsolationForest, one thread", lines_of_serving),
         "growth": ("Growth of fit (one epoch) and score, one thread", lines_of_growth),
         "memory": ("Memory of fit", lines_of_growth),
         "search": ("GridSearchCV on two cores", lines_of_search),
