@@ -24,6 +24,7 @@ from sklearn_aae import (
 )
 from sklearn_aae._graphs.labels import storable
 from sklearn_aae._graphs.methods import METHODS
+from sklearn_aae._learned.flow import Transport
 from sklearn_aae.onnx import register_converters, to_onnx
 
 NAMES = np.array(["setosa", "versicolor", "Iris ü"])
@@ -202,6 +203,17 @@ VARIANTS = {
 def test_variants_give_the_answers_of_the_estimator(X, y, parameters, method, dtype):
     X = X / 10 if parameters.get("likelihood") == "bernoulli" else X
     assert_agrees(small(**parameters).fit(X, y), X, method, dtype)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("method", ["transform", "inverse_transform", "reconstruct"])
+def test_a_flow_is_inside(X, method, dtype):
+    model = small(prior="swiss_roll").fit(X)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model.net_.module_.flow = Transport(2, 2, 2).eval()
+    assert_agrees(model, X, method, dtype)
 
 
 @pytest.mark.parametrize(
