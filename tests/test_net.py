@@ -240,7 +240,8 @@ def test_one_encoder_pass_for_each_step(X):
 
 def test_reconstruction_loss_is_one_for_the_column_means(X):
     for likelihood in ("gaussian", "laplace"):
-        model = AdversarialAutoencoder(likelihood=likelihood, max_iter=1, random_state=0).fit(X)
+        model = AdversarialAutoencoder(likelihood=likelihood, max_iter=1, random_state=0)
+        model.fit(X, X_val=X)  # all rows count for the means
         net = model.net_
         x = torch.tensor((X - model._columns.center) / model._columns.scale, dtype=torch.float32)
         output = net.criterion_.constant_output().expand_as(x)
@@ -283,7 +284,7 @@ def test_zero_weight_rows_do_not_train(X):
     spoiled[:10] += 1000
     weight = np.r_[np.zeros(10), np.ones(110)]
     model = AdversarialAutoencoder(n_components=2, noise=0, adversarial_weight=0, batch_size=120)
-    model.set_params(max_iter=150, random_state=0).fit(spoiled, sample_weight=weight)
+    model.set_params(max_iter=150, random_state=0).fit(spoiled, sample_weight=weight, X_val=X)
     assert model.history_["reconstruction_loss"][-1] < 0.2
     assert_allclose(model._columns.center, X[10:].mean(axis=0))
 
