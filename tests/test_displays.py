@@ -488,7 +488,7 @@ def test_no_grey_value_is_cut_off(model, digits):
 
 def test_columns_are_drawn_against_their_reconstructions(table_model, frame):
     display = ReconstructionDisplay.from_estimator(table_model, frame, columns=["mass", 0])
-    reconstructed = table_model.reconstruct(frame)
+    reconstructed = table_model.reconstruct(frame).to_numpy()
     assert [ax.get_title() for ax in display.axes_] == ["mass", "width"]
     for points, column in zip(display.scatters_, (3, 0), strict=True):
         expected = np.column_stack([frame.iloc[:, column], reconstructed[:, column]])
@@ -544,7 +544,7 @@ def test_two_columns_of_samples_and_data(table_model, frame):
     )
     data, samples = display.scatters_
     np.testing.assert_allclose(data.get_offsets(), frame[["depth", "width"]])
-    expected = table_model.sample(20, random_state=0)[:, [2, 0]]
+    expected = table_model.sample(20, random_state=0)[["depth", "width"]]
     np.testing.assert_allclose(samples.get_offsets(), expected)
     assert display.ax_.get_xlabel() == "depth (units of X)"
     assert len(display.histograms_) == 4
