@@ -1,6 +1,6 @@
 """Fitted estimators as ONNX models, which run without this package, torch and Python.
 
-Needs the extra `onnx`: ``pip install "sklearn-aae[onnx]"``.
+Needs the extra ``onnx``: ``pip install "sklearn-aae[onnx]"``.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def to_onnx(
 
     The model takes rows as the method does, in the units of `fit`, as many as there are: scaling,
     networks, densities and thresholds are all inside. Inputs have the names "X" (rows, float
-    (n_samples, n_features_in_)), "Z" (codes, float (n_samples, n_components_)) and "y" (labels,
-    (n_samples,): int64, float64, bool or strings, as `classes_` are). The metadata of the model say
-    the version of this package, class, method, names of the columns and classes.
+    ``(n_samples, n_features_in_)``), "Z" (codes, float ``(n_samples, n_components_)``) and "y"
+    (labels, ``(n_samples,)``: int64, float64, bool or strings, as `classes_` are). The metadata of
+    the model say the version of this package, class, method, names of the columns and classes.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def to_onnx(
     Returns
     -------
     onnx_model : onnx.ModelProto
-        ``onnx_model.SerializeToString()`` is what `onnxruntime.InferenceSession` takes.
+        ``onnx_model.SerializeToString()`` is what ``onnxruntime.InferenceSession`` takes.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def to_onnx(
         If it has no such method, `dtype` or `opset` are out of their range, labels are neither
         numbers nor strings, or a network cannot be exported, which is named.
     ImportError
-        If the extra `onnx` is not installed.
+        If the extra ``onnx`` is not installed.
 
     Notes
     -----
@@ -143,7 +143,7 @@ def register_converters() -> None:
     Raises
     ------
     ImportError
-        If the extra `onnx` is not installed.
+        If the extra ``onnx`` is not installed.
 
     Examples
     --------

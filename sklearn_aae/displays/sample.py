@@ -106,7 +106,7 @@ class SampleDisplay:
 
         Parameters
         ----------
-        estimator : estimator with `sample`
+        estimator : estimator with ``sample``
             Its samples may come with labels, as ``(X, y)``.
         X : array-like of shape (n_rows, n_features), default=None
             Data to compare with. Of images, as many as there are samples, from the first on.
