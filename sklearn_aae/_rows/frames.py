@@ -138,12 +138,12 @@ def _dtype(series: nw.Series[Any]) -> tuple[Any, ...]:
             kept = tuple(native.categories.tolist())
             return "category", kept, str(native.categories.dtype), bool(native.ordered)
         return (str(native),)
-    if dtype == nw.Enum:
-        return "Enum", tuple(dtype.categories)  # type: ignore[attr-defined]
-    if dtype == nw.Datetime:
-        return "Datetime", dtype.time_unit, dtype.time_zone  # type: ignore[attr-defined]
-    if dtype == nw.Duration:
-        return "Duration", dtype.time_unit  # type: ignore[attr-defined]
+    if isinstance(dtype, nw.Enum):
+        return "Enum", tuple(dtype.categories)
+    if isinstance(dtype, nw.Datetime):
+        return "Datetime", dtype.time_unit, dtype.time_zone
+    if isinstance(dtype, nw.Duration):
+        return "Duration", dtype.time_unit
     return (str(dtype),)
 
 

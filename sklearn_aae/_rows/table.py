@@ -251,7 +251,8 @@ def _as_category(cells: Cells) -> Cells:
     """A column of any role whose values are categories."""
     if cells.role == "category":
         return cells
-    values = np.where(np.isnan(cells.values), None, cells.values)  # type: ignore[call-overload]
+    values = cells.values.astype(object)
+    values[np.isnan(cells.values)] = None
     return cells._replace(values=values)
 
 
