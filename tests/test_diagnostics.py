@@ -203,9 +203,11 @@ def test_a_training_that_is_too_fast_collapses_the_code(warnings_of_a_collapse):
 def test_a_game_of_too_little_weight_is_won_by_the_discriminator():
     X = load_digits().data[:1000]
     model = AdversarialAutoencoder(adversarial_weight=1e-6, lr=3e-3, max_iter=40, random_state=0)
+    # More held-out rows than usual: what chance makes of the distance is less.
+    model.set_params(validation_fraction=0.3)
     with pytest.warns(ConvergenceWarning, match=r"discriminator won.*weight \(now 1e-06\)"):
         model.fit(X)
-    assert model.prior_match_["distance"] > 1.5 * model.prior_match_["null_quantile"]
+    assert model.prior_match_["distance"] > 2 * model.prior_match_["null_quantile"]
     assert model.prior_match_["auroc"] > 0.85
 
 
