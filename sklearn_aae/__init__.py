@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from sklearn_aae._estimators.clusterer import AdversarialAutoencoderClusterer
     from sklearn_aae._estimators.conditional import ConditionalAdversarialAutoencoder
     from sklearn_aae._estimators.reading import UnseenCategoryWarning
+    from sklearn_aae._rows.stores import Chunks
     from sklearn_aae.persistence import load, save
 
 __all__ = [
     "AdversarialAutoencoder",
     "AdversarialAutoencoderClassifier",
     "AdversarialAutoencoderClusterer",
+    "Chunks",
     "ConditionalAdversarialAutoencoder",
     "UnseenCategoryWarning",
     "callbacks",
@@ -37,6 +39,7 @@ _ORIGIN = {
     "AdversarialAutoencoder": "sklearn_aae._estimators.autoencoder",
     "AdversarialAutoencoderClassifier": "sklearn_aae._estimators.classifier",
     "AdversarialAutoencoderClusterer": "sklearn_aae._estimators.clusterer",
+    "Chunks": "sklearn_aae._rows.stores",
     "ConditionalAdversarialAutoencoder": "sklearn_aae._estimators.conditional",
     "UnseenCategoryWarning": "sklearn_aae._estimators.reading",
     "load": "sklearn_aae.persistence",

@@ -20,6 +20,7 @@ from sklearn_aae._compat import output_container, output_frame
 from sklearn_aae._estimators.fitting import local_random_state
 from sklearn_aae._estimators.parameters import CONSTRAINTS
 from sklearn_aae._estimators.reading import Given, read
+from sklearn_aae._estimators.streams import in_chunks
 from sklearn_aae._learned.density import MAX_REFERENCES
 from sklearn_aae._learned.gaps import Spread, draw_cells, fill_in, fit_spread, some_rows
 from sklearn_aae._learned.marginals import Marginals, fit_marginals
@@ -91,6 +92,9 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
     compile: bool
     verbose: int
     random_state: Any
+
+    # Whether it can be trained on rows that are not in memory.
+    _takes_chunks: ClassVar[bool] = False
 
     # What an estimator says.
 
@@ -164,6 +168,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
 
     # Use.
 
+    @in_chunks
     def transform(self, X: Any) -> Any:
         """Encode X.
 
@@ -180,6 +185,7 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         X = self._rows_to_use(X)
         return self._inference.encode(X)
 
+    @in_chunks
     def reconstruct(self, X: Any) -> Any:
         """Encode and decode: X without what the code has no room for, such as noise.
 

@@ -6,7 +6,7 @@ Read down the page: each stage takes what the one before it has made, and nothin
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,12 +22,22 @@ from sklearn_aae._estimators.outcome import (
     restored_on_error,
     warn_of_problems,
 )
-from sklearn_aae._estimators.reading import Given, read, read_to_fit
+from sklearn_aae._estimators.reading import read, read_to_fit
+from sklearn_aae._estimators.streams import (
+    check_no_new_gaps,
+    look_at_chunks,
+    open_chunks,
+    sample_of,
+    values_of_sample,
+)
 from sklearn_aae._rows.batches import Rows
+from sklearn_aae._rows.chunked import ChunkedRows, Surveyed
 from sklearn_aae._rows.chunks import SelectedRows
 from sklearn_aae._rows.columns import Columns, check_domain, fit_columns
+from sklearn_aae._rows.group import ALONE, Group
 from sklearn_aae._rows.scaling import column_ranges
-from sklearn_aae._rows.table import Table
+from sklearn_aae._rows.stores import is_chunked
+from sklearn_aae._rows.streaming import StreamedRows
 from sklearn_aae._training.acceleration import check_precision
 from sklearn_aae._training.net import AdversarialNet
 from sklearn_aae._training.networks import (
@@ -68,28 +78,53 @@ def fit_estimator(
     *,
     continued: bool,
     single_pass: bool = False,
+    group: Group = ALONE,
+    watchers: Sequence[Any] = (),
 ) -> None:
-    """Check what is given, go through the stages, and keep what they have made."""
+    """Check what is given, go through the stages, and keep what they have made.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X, y, sample_weight, X_val : array-like
+        As its `fit` takes them.
+    continued : bool
+        Whether its networks are trained on.
+    single_pass : bool, default=False
+        Whether for one epoch only.
+    group : Group, default=ALONE
+        Who trains together; of several, X is in chunks, and those of all are the rows.
+    watchers : sequence of skorch callbacks, default=()
+        Told after all others.
+    """
     with restored_on_error(estimator):
         _, checkpoints = split_checkpoints(estimator.callbacks)
         if checkpoints:
             check_resumable(estimator.random_state, single_pass=single_pass)
-        data = _checked(estimator, X, y, sample_weight, X_val, reset=not continued)
+        data = _checked(estimator, X, y, sample_weight, X_val, group, reset=not continued)
         batch_size = resolve_batch_size(estimator.batch_size, len(data.X))
         with advice_on_memory(batch_size, estimator.hidden_layer_sizes):
-            _go_through_stages(estimator, data, continued, single_pass)
+            _go_through_stages(estimator, data, continued, single_pass, watchers)
         if not estimator.net_.interrupted_:
             for checkpoint in checkpoints:
                 checkpoint.complete()
 
 
-def _go_through_stages(estimator: Any, data: Data, continued: bool, single_pass: bool) -> None:
+def _go_through_stages(
+    estimator: Any, data: Data, continued: bool, single_pass: bool, watchers: Sequence[Any]
+) -> None:
     """From checked data to fitted attributes."""
     device = resolve_device(estimator.device)
     check_precision(estimator.precision, device)
     random_state = local_random_state(estimator.random_state)
     # Drawn also where no network is built: a warm start then holds the same rows out.
     seed = int(random_state.randint(2**31 - 1))
+    # To look at rows after every epoch takes time, so it is done where asked for.
+    watching = estimator.early_stopping or data.X_val is not None
+    if isinstance(data.X, ChunkedRows):
+        data = look_at_chunks(
+            estimator, data, random_state, reset=not continued, divided=not single_pass
+        )
 
     if continued:
         # A failure must leave the networks as they were, so a copy of them is trained.
@@ -104,6 +139,7 @@ def _go_through_stages(estimator: Any, data: Data, continued: bool, single_pass:
         parts = estimator._parts(data, prior, k, None)
     # First of all: rows that are held out tell nothing to what comes, as new ones do not.
     division = _divided(estimator, data, parts, random_state, single_pass)
+    sample = sample_of(data)
     if continued:
         columns = estimator._columns
         _set_options(estimator, net, parts)
@@ -116,9 +152,9 @@ def _go_through_stages(estimator: Any, data: Data, continued: bool, single_pass:
             table=data.table if _has_gaps(data) else None,
             rows=division.training,
         )
-        net = _build(estimator, data, columns, null_deviance, k, parts, device, seed)
+        net = _build(estimator, sample, columns, null_deviance, k, parts, device, seed)
     net.module_.extend_range(*columns.standardized_range(data.X, division.training))
-    plan = _plan(estimator, data, columns, prior, parts, division, single_pass)
+    plan = _plan(estimator, data, columns, prior, parts, division, single_pass, watching)
     rows, told = training_rows(plan, data, net)
     if told is not None:
         parts = estimator._informed(parts, told)
@@ -137,7 +173,7 @@ def _go_through_stages(estimator: Any, data: Data, continued: bool, single_pass:
             "_table": data.table,
             **parts.attributes,
         }
-        return known | estimator._learn(plan, data, net, inference, draws)
+        return known | estimator._learn(plan, sample, net, inference, draws)
 
     def snapshot() -> dict[str, Any]:
         moment = copy.deepcopy(net)
@@ -145,10 +181,11 @@ def _go_through_stages(estimator: Any, data: Data, continued: bool, single_pass:
         state = {n: v for n, v in vars(estimator).items() if n not in estimator.get_params(False)}
         return state | attributes(moment, copy.deepcopy(random_state))
 
-    _train(estimator, plan, data, net, rows, single_pass, snapshot)
+    _train(estimator, plan, data, net, rows, single_pass, snapshot, watchers)
     inference = estimator._inference_with(columns, net)
     advice = advice_on_divergence(net, standardize=estimator.standardize)
-    check_reconstructions(inference, data.X, parts.labels, advice)
+    labels = values_of_sample(data, parts.labels)
+    check_reconstructions(inference, sample.X, labels, advice)
     vars(estimator).update(attributes(net, random_state))
     warn_of_problems(
         net,
@@ -157,22 +194,33 @@ def _go_through_stages(estimator: Any, data: Data, continued: bool, single_pass:
         estimator.prior_match_,
         float(estimator.adversarial_weight),
         estimator.history_,
-        data.X,
+        sample.X,
     )
 
 
 def _checked(
-    estimator: Any, X: Any, y: Any, sample_weight: Any, X_val: Any, *, reset: bool
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    X_val: Any,
+    group: Group,
+    *,
+    reset: bool,
 ) -> Data:
     """What a fit is given, as rows and arrays that it can work with."""
-    if reset:
-        given, table = read_to_fit(estimator, X)
+    table, X_given = None if reset else vars(estimator).get("_table"), X
+    if is_chunked(X) and estimator._takes_chunks:
+        X, table = open_chunks(estimator, X, table, group, reset=reset)
     else:
-        table = vars(estimator).get("_table")
-        given = read(estimator, X, table, min_samples=2)
-        _check_no_new_gaps("X", given, table)
-    X_given = given.rows if isinstance(given.rows, np.ndarray) and table is None else X
-    X = given.rows
+        if reset:
+            given, table = read_to_fit(estimator, X)
+        else:
+            given = read(estimator, X, table, min_samples=2)
+            check_no_new_gaps("X", given.missing is not None, table)
+        if isinstance(given.rows, np.ndarray) and table is None:
+            X_given = given.rows
+        X = given.rows
     if sample_weight is not None:
         sample_weight = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
@@ -184,10 +232,11 @@ def _checked(
             )
         # Only ratios count; a power of two is exact, and no sum of them overflows.
         sample_weight = np.ldexp(sample_weight, -np.frexp(sample_weight.max())[1])
-    check_domain(estimator.likelihood, "X", X, table)
+    if not isinstance(X, ChunkedRows):  # these are looked at once, later
+        check_domain(estimator.likelihood, "X", X, table)
     if X_val is not None:
         given = read(estimator, X_val, table)
-        _check_no_new_gaps("X_val", given, table)
+        check_no_new_gaps("X_val", given.missing is not None, table)
         X_val = given.rows
         check_domain(estimator.likelihood, "X_val", X_val, table)
     return Data(X, y, sample_weight, X_val, table, X_given)
@@ -195,16 +244,6 @@ def _checked(
 
 def _has_gaps(data: Data) -> bool:
     return data.table is not None and data.table.has_gaps
-
-
-def _check_no_new_gaps(name: str, given: Given, table: Table | None) -> None:
-    """Refuse missing cells where the networks were made for rows without any."""
-    if given.missing is not None and (table is None or not table.has_gaps):
-        raise ValueError(
-            f"{name} has missing cells, and the rows that the networks were built for had none: "
-            "Input contains NaN. Let the X of the first fit have some, or fill them in first, for "
-            "example with impute."
-        )
 
 
 def _build(
@@ -294,7 +333,7 @@ def _divided(
     single_pass: bool,
 ) -> _Division:
     """Which rows are trained on, and which are held out."""
-    if data.X_val is not None or single_pass:
+    if data.X_val is not None or single_pass or isinstance(data.X, Surveyed):
         return _Division(None, data.X_val, None)
     training, validation = hold_out(
         data,
@@ -317,20 +356,19 @@ def _plan(
     parts: Parts,
     division: _Division,
     single_pass: bool,
+    watching: bool,
 ) -> Plan:
     """How the rows are trained on, and for how long."""
     n, d = len(data.X) if division.training is None else len(division.training), data.X.shape[1]
     batch_size, n_epochs = resolve_batch_size(estimator.batch_size, n), 1
     if not single_pass:
         n_epochs = resolve_max_iter(estimator.max_iter, n, batch_size, d, thorough=parts.thorough)
-    watching = estimator.early_stopping or data.X_val is not None
     return Plan(
         columns=columns,
         prior=prior,
         parts=parts,
         training=division.training,
         held_out=division.held_out,
-        # To look at rows after every epoch takes time, so it is done where asked for.
         watched=division.held_out if watching else None,
         watched_labels=division.labels,
         batch_size=batch_size,
@@ -343,9 +381,10 @@ def _train(
     plan: Plan,
     data: Data,
     net: AdversarialNet,
-    rows: Rows,
+    rows: Rows | StreamedRows,
     single_pass: bool,
     snapshot: Callable[[], dict[str, Any]],
+    watchers: Sequence[Any],
 ) -> None:
     """Train the net, and tell the callbacks of scikit-learn and the user how it went."""
     told = {"X": data.X_given, "y": data.y, "metadata": {}}
@@ -368,7 +407,8 @@ def _train(
     # Checkpoints come last: they hold what the others did at the end of an epoch.
     others, checkpoints = split_checkpoints(estimator.callbacks)
     n_planned = len(net.history) + plan.n_epochs
-    train(net, rows, watched, [*callbacks, *others, *checkpoints], plan.n_epochs)
+    callbacks += [*others, *checkpoints, *watchers]
+    train(net, rows, watched, callbacks, plan.n_epochs)
     report_end(net, n_planned, standardize=estimator.standardize)
     context.call_on_fit_task_end(estimator=estimator, **told, reconstruction_attributes=snapshot)
     # What refers to the data goes with the training.

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_aae._estimators.base import BaseAdversarialAutoencoder, starts_of
 from sklearn_aae._estimators.reading import Given
+from sklearn_aae._estimators.streams import in_chunks, mean_in_chunks
 from sklearn_aae._learned.density import Density, DensityScore
 from sklearn_aae._learned.gaps import GapCorrection, fill_in, fit_gap_correction
 from sklearn_aae._learned.references import MAX_SCORED, Trained, at_most
@@ -62,6 +63,7 @@ class ScoringAdversarialAutoencoder(OutlierMixin, BaseAdversarialAutoencoder):
                 "adversarial_weight=0. Raise adversarial_weight or use another score_method."
             )
 
+    @in_chunks
     def score_samples(self, X: Any) -> np.ndarray:
         """Score rows: the higher, the more normal.
 
@@ -164,6 +166,7 @@ class ScoringAdversarialAutoencoder(OutlierMixin, BaseAdversarialAutoencoder):
                 critic = net.game.critics[0]
                 return discriminator_scores(inference, X, critic, net.discriminators_["prior"])
 
+    @in_chunks
     def feature_scores(self, X: Any) -> np.ndarray:
         """What each column adds to the outlyingness of a row, new rows included.
 
@@ -268,8 +271,12 @@ class ScoringAdversarialAutoencoder(OutlierMixin, BaseAdversarialAutoencoder):
         """
         if self.score_method != "log_likelihood":
             return float(self.score_samples(X).mean())
-        rows = self._rows_to_use(X)
-        return float(log_densities(self._inference, rows, self._density).mean())
+        inference, density = self._inference, self._density
+
+        def mean(X: Any) -> float:
+            return float(log_densities(inference, self._rows_to_use(X), density).mean())
+
+        return mean_in_chunks(mean, X)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Score rows with the threshold at zero: negative for outliers.

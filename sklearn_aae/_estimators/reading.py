@@ -11,6 +11,7 @@ from sklearn.utils.validation import validate_data
 from sklearn_aae._rows.frames import Cells, is_frame, names_of
 from sklearn_aae._rows.kinds import Boolean, Category, Number
 from sklearn_aae._rows.sources import SparseRows, TableRows
+from sklearn_aae._rows.stores import is_chunked
 from sklearn_aae._rows.table import Table, columns_of_table, fit_table
 from sklearn_aae._warnings import warn_user
 
@@ -45,29 +46,32 @@ class Given(NamedTuple):
     cells: list[Cells] | None = None
 
 
-def read_to_fit(estimator: Any, X: Any) -> tuple[Given, Table | None]:
+def read_to_fit(estimator: Any, X: Any, *, min_samples: int = 2) -> tuple[Given, Table | None]:
     """Rows that a fit is given, and what is learned of their columns; None of a plain array."""
+    _check_in_memory(X)
     chosen = estimator.categorical_features
     by_dtype = chosen is None or (isinstance(chosen, str) and chosen == "from_dtype")
     _check_shape(X)
     if not is_frame(X) and by_dtype:
-        given = _array(estimator, X, reset=True, min_samples=2)
-        table = None
-        if given.missing is not None:
-            n = given.rows.shape[1]
-            names = tuple(f"x{j}" for j in range(n))
-            dtypes = ((given.rows.dtype.name,),) * n
-            table = Table(names, (Number(),) * n, dtypes, None, True, len(given.rows))
-        return given, table
-    _check_names(estimator, X, reset=True, min_samples=2)
+        given = _array(estimator, X, reset=True, min_samples=min_samples)
+        return given, None if given.missing is None else table_of_array(given.rows)
+    _check_names(estimator, X, reset=True, min_samples=min_samples)
     X = X if is_frame(X) else _as_array(X)
     columns, library = columns_of_table(X, None)
     table = fit_table(columns, library, chosen)
     return _of_table(estimator, X, table, columns, reset=True), table
 
 
+def table_of_array(rows: Any) -> Table:
+    """The columns of an array of numbers some of which are missing."""
+    n_rows, n = rows.shape
+    names = tuple(f"x{j}" for j in range(n))
+    return Table(names, (Number(),) * n, ((rows.dtype.name,),) * n, None, True, n_rows)
+
+
 def read(estimator: Any, X: Any, table: Table | None, *, min_samples: int = 1) -> Given:
     """Rows that a method of a fitted estimator is given."""
+    _check_in_memory(X)
     _check_shape(X)
     if table is None or (not is_frame(X) and _is_numeric(table)):
         return _array(estimator, X, reset=False, min_samples=min_samples)
@@ -134,6 +138,16 @@ def _array(estimator: Any, X: Any, *, reset: bool, min_samples: int) -> Given:
 
 def _is_numeric(table: Table) -> bool:
     return all(isinstance(kind, Number) for kind in table.kinds)
+
+
+def _check_in_memory(X: Any) -> None:
+    """Refuse what is no array; stores that can become one do."""
+    if is_chunked(X) and not hasattr(X, "__array__"):
+        raise TypeError(
+            f"X is a {type(X).__name__}, rows in chunks, and this takes rows in memory. fit, "
+            "partial_fit, transform, reconstruct, score_samples and what follows from scores, of "
+            "AdversarialAutoencoder, take chunks. Pass one chunk, or an array of all rows."
+        )
 
 
 def _check_shape(X: Any) -> None:

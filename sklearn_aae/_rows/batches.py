@@ -75,7 +75,7 @@ class Rows(torch.utils.data.Dataset):
         self._scale = scale.astype(X.dtype)
         n_rows, n_features = len(self._selected), X.shape[1]
         self._kept: Tensor | None = None
-        if 4 * n_rows * n_features <= _bytes_to_keep(device):
+        if 4 * n_rows * n_features <= bytes_to_keep(device):
             self._kept = torch.empty((n_rows, n_features), device=device)
             for rows in gen_batches(n_rows, chunk_size(n_features)):
                 self._kept[rows] = self._standardized(self._selected[rows])
@@ -96,14 +96,11 @@ class Rows(torch.utils.data.Dataset):
             x = self._kept[positions]
         targets = {name: values[positions] for name, values in self._targets.items()}
         if self._device.type != "cpu" and self._kept is None:
-            return _moved((x, targets), self._device)
+            return moved((x, targets), self._device)
         return x, targets
 
     def _standardized(self, indices: np.ndarray) -> Tensor:
-        x = torch.from_numpy(take(self._X, indices))
-        x = x.sub_(torch.from_numpy(self._center)).div_(torch.from_numpy(self._scale))
-        # Standardised in the dtype of X: float32 would lose columns far from zero in float64.
-        return squashed(x, self._knee).float()
+        return standardized(take(self._X, indices), self._center, self._scale, self._knee)
 
     def add_target(self, name: str, values: np.ndarray) -> None:
         """A further value, or a row of values, for each row of the data set."""
@@ -120,21 +117,28 @@ class Rows(torch.utils.data.Dataset):
             yield self.neighbors
 
 
-def _bytes_to_keep(device: torch.device) -> int:
+def standardized(x: np.ndarray, center: np.ndarray, scale: np.ndarray, knee: float) -> Tensor:
+    """Rows x, which are overwritten, as the networks are trained on them."""
+    rows = torch.from_numpy(x).sub_(torch.from_numpy(center)).div_(torch.from_numpy(scale))
+    # Standardised in the dtype of X: float32 would lose columns far from zero in float64.
+    return squashed(rows, knee).float()
+
+
+def bytes_to_keep(device: torch.device) -> int:
     """Memory for standardised rows: half of what a GPU has free, little where X itself lives."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0] // 2
     return _BYTES_ON_CPU
 
 
-def _moved(value: Any, device: torch.device) -> Any:
+def moved(value: Any, device: torch.device) -> Any:
     """Tensors on a device; for a GPU, through memory from which they are copied without waiting."""
     if isinstance(value, Tensor):
         value = value.pin_memory() if device.type == "cuda" else value
         return value.to(device, non_blocking=True)
     if isinstance(value, dict):
-        return {name: _moved(v, device) for name, v in value.items()}
-    return tuple(_moved(v, device) for v in value)
+        return {name: moved(v, device) for name, v in value.items()}
+    return tuple(moved(v, device) for v in value)
 
 
 class BatchIterator:
@@ -145,7 +149,7 @@ class BatchIterator:
 
     Parameters
     ----------
-    dataset : Rows
+    dataset : Rows or StreamedRows
         What to iterate over.
     batch_size : int
         Largest number of rows in a batch.
@@ -160,7 +164,7 @@ class BatchIterator:
     """
 
     def __init__(
-        self, dataset: Rows, batch_size: int, shuffle: torch.Generator | None = None
+        self, dataset: Any, batch_size: int, shuffle: torch.Generator | None = None
     ) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
@@ -170,6 +174,12 @@ class BatchIterator:
         return -(-len(self.dataset) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, dict[str, Any]]]:
+        if isinstance(self.dataset, Rows):
+            return self._of_rows()
+        # Rows that are read chunk by chunk know which of them are at hand.
+        return self.dataset.batches(len(self), self.shuffle)
+
+    def _of_rows(self) -> Iterator[tuple[Tensor, dict[str, Any]]]:
         order = torch.arange(len(self.dataset))
         if self.shuffle is not None:
             order = self._permuted(order)

@@ -16,6 +16,7 @@ from sklearn_aae._rows.likelihoods import LIKELIHOODS, Likelihood, make_likeliho
 from sklearn_aae._rows.product import make_product
 from sklearn_aae._rows.scaling import (
     KNEE,
+    MeasuredRows,
     chunk_size,
     column_ranges,
     column_scaling,
@@ -120,6 +121,11 @@ class Columns:
 
         Of all cells of the given rows, or of all rows: missing ones included, whose deviance is 0.
         """
+        if isinstance(X, MeasuredRows):
+            X, sample_weight = (
+                X.sample,
+                None if sample_weight is None else sample_weight[X.positions],
+            )
         rows = np.arange(X.shape[0]) if rows is None else rows
         chosen = rows[:: max(1, len(rows) // 10_000)]
         sample = SelectedRows(X, chosen)
@@ -150,7 +156,7 @@ def fit_columns(
 
     Parameters
     ----------
-    X : ndarray, SparseRows or TableRows
+    X : ndarray, SparseRows, TableRows or MeasuredRows
         Rows as the networks see them.
     sample_weight : ndarray of shape (n_samples,) or None
     likelihood : str

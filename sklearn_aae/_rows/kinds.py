@@ -121,12 +121,17 @@ class Category(Kind):
         return told[positions]
 
 
-def fit_category(values: np.ndarray) -> Category:
-    """The categories of a column of cells, of which None and NaN are missing."""
+def count_categories(values: np.ndarray) -> dict[Any, int]:
+    """How often each category is among cells, of which None and NaN are missing."""
     counts: dict[Any, int] = {}
     for cell in values.tolist():
         if cell is not None and cell == cell:
             counts[cell] = counts.get(cell, 0) + 1
+    return counts
+
+
+def fit_category(counts: dict[Any, int]) -> Category:
+    """The categories of a column, from how often each occurs."""
     if len(counts) <= MAX_CATEGORIES + 1:
         return Category(tuple(sorted(counts)))
     by_frequency = sorted(counts, key=lambda value: (-counts[value], value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +33,8 @@ def chunk_size(n_values_per_row: int) -> int:
 
 def column_ranges(X: Any) -> tuple[np.ndarray, np.ndarray]:
     """Smallest and largest value of each column, of the cells that are there; NaN of none."""
+    if isinstance(X, MeasuredRows):
+        return X.ranges
     if isinstance(X, np.ndarray):
         lowest, highest = X.min(axis=0), X.max(axis=0)
         if not np.isnan(lowest).any():
@@ -68,8 +71,119 @@ class ColumnScaling(NamedTuple):
     by_range: np.ndarray
 
 
+class MeasuredRows:
+    """Rows of which everything is known that the columns need: no pass over them is for free.
+
+    Parameters
+    ----------
+    n_rows : int
+    scaling : ColumnScaling
+        Of those that count.
+    ranges : tuple of two ndarray of shape (n_features,)
+        Smallest and largest value of each column of all of them.
+    sample : ndarray of shape (n_sampled, n_features)
+        Some of them, drawn at random.
+    positions : ndarray of int of shape (n_sampled,)
+        Which these are.
+    """
+
+    def __init__(
+        self,
+        n_rows: int,
+        scaling: ColumnScaling,
+        ranges: tuple[np.ndarray, np.ndarray],
+        sample: np.ndarray,
+        positions: np.ndarray,
+    ) -> None:
+        self.shape = (n_rows, sample.shape[1])
+        self.dtype = sample.dtype
+        self.scaling = scaling
+        self.ranges = ranges
+        self.sample = sample
+        self.positions = positions
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+
+class ColumnSums:
+    """Moments and extremes of columns, from chunks of rows that are forgotten.
+
+    Parameters
+    ----------
+    n_features : int
+    """
+
+    def __init__(self, n_features: int) -> None:
+        self._scaler = StandardScaler()
+        self.lowest, self.highest = np.full(n_features, np.inf), np.full(n_features, -np.inf)
+
+    def add(self, chunk: np.ndarray, weight: np.ndarray | None) -> None:
+        """Take rows in, float64, with their weights."""
+        with np.errstate(over="ignore", invalid="ignore"):  # overflow is checked in the end
+            self._scaler.partial_fit(chunk, sample_weight=weight)
+        smallest, largest = column_ranges(chunk)
+        np.fmin(self.lowest, smallest, out=self.lowest)
+        np.fmax(self.highest, largest, out=self.highest)
+
+    def merge(self, others: Sequence[ColumnSums]) -> None:
+        """Take in what others have seen (Chan, Golub and LeVeque, 1983, for two of them)."""
+        seen = [sums for sums in (self, *others) if hasattr(sums._scaler, "mean_")]
+        if not others or not seen:
+            return
+        n, mean, variance = (
+            np.stack([np.broadcast_to(getattr(s._scaler, name), s.lowest.shape) for s in seen])
+            for name in ("n_samples_seen_", "mean_", "var_")
+        )
+        n, mean, variance = n.astype(np.float64), np.nan_to_num(mean), np.nan_to_num(variance)
+        total = n.sum(axis=0).clip(min=np.finfo(float).tiny)
+        center = (n * mean).sum(axis=0) / total
+        variance = (n * (variance + np.square(mean - center))).sum(axis=0) / total
+        # As in StandardScaler, whose bound is that of Chan et al. for the rounding of a variance.
+        eps = np.finfo(np.float64).eps
+        bound = total * eps * variance + np.square(total * center * eps)
+        self._scaler.n_samples_seen_ = total
+        self._scaler.mean_, self._scaler.var_ = center, variance
+        self._scaler.scale_ = np.where(variance <= bound, 1.0, np.sqrt(variance))
+        for sums in others:
+            np.fmin(self.lowest, sums.lowest, out=self.lowest)
+            np.fmax(self.highest, sums.highest, out=self.highest)
+
+    def scaling(self) -> ColumnScaling:
+        """What the columns are scaled by.
+
+        Raises
+        ------
+        ValueError
+            If the variance of a column overflows.
+        """
+        scaler, lowest, highest = self._scaler, self.lowest, self.highest
+        # Weights make the variance of a constant column negative by rounding.
+        center, scale, variance = scaler.mean_, scaler.scale_, scaler.var_.clip(min=0)
+        # Columns without a single cell: any centre serves.
+        empty = np.isinf(lowest)
+        for values in (center, variance, lowest, highest):
+            values[empty] = 0
+        if not (np.isfinite(center).all() and np.isfinite(variance).all()):
+            raise ValueError(
+                "X: the variance of a column overflows float64; the largest absolute value is "
+                f"{max(-lowest.min(), highest.max()):g}. Divide X by a constant."
+            )
+        constant = variance == 0
+        # StandardScaler gives columns that are constant up to rounding the scale 1.
+        constant |= (scale == 1) & (np.sqrt(variance) != 1)
+        # The mean of equal values may differ from them by rounding.
+        center = np.where(lowest == highest, lowest, center)
+        deviation = np.maximum(highest - center, center - lowest)
+        unit = np.where(constant, np.maximum(1.0, deviation), scale)
+        shared = _share_a_range(center, variance, lowest, highest, constant)
+        scale = np.maximum(unit, deviation / _SHARED_RANGE) if shared else unit
+        by_range = np.full(len(center), shared)
+        return ColumnScaling(center, scale, lowest, highest, constant, by_range)
+
+
 def column_scaling(
-    X: np.ndarray, sample_weight: np.ndarray | None, rows: np.ndarray | None = None
+    X: Any, sample_weight: np.ndarray | None, rows: np.ndarray | None = None
 ) -> ColumnScaling:
     """Mean, scale and range of each column.
 
@@ -79,7 +193,7 @@ def column_scaling(
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray of shape (n_samples, n_features), or MeasuredRows
         NaN is a missing cell, which does not count.
     sample_weight : ndarray of shape (n_samples,) or None
         Rows of weight 0 do not count.
@@ -91,43 +205,18 @@ def column_scaling(
     ValueError
         If the variance of a column overflows.
     """
+    if isinstance(X, MeasuredRows):
+        return X.scaling
     counted = rows
     if sample_weight is not None and (sample_weight == 0).any():
         counted = np.flatnonzero(sample_weight) if rows is None else rows[sample_weight[rows] > 0]
-    scaler = StandardScaler()
     n_rows, n_features = X.shape if counted is None else (len(counted), X.shape[1])
-    lowest, highest = np.full(n_features, np.inf), np.full(n_features, -np.inf)
+    sums = ColumnSums(n_features)
     for part in gen_batches(n_rows, chunk_size(n_features)):
         indices = part if counted is None else counted[part]
         chunk = np.asarray(X[indices], dtype=np.float64)
-        with np.errstate(over="ignore", invalid="ignore"):  # overflow is checked below
-            scaler.partial_fit(
-                chunk, sample_weight=None if sample_weight is None else sample_weight[indices]
-            )
-        smallest, largest = column_ranges(chunk)
-        np.fmin(lowest, smallest, out=lowest)
-        np.fmax(highest, largest, out=highest)
-    # Weights make the variance of a constant column negative by rounding.
-    center, scale, variance = scaler.mean_, scaler.scale_, scaler.var_.clip(min=0)
-    # Columns without a single cell: any centre serves.
-    empty = np.isinf(lowest)
-    for values in (center, variance, lowest, highest):
-        values[empty] = 0
-    if not (np.isfinite(center).all() and np.isfinite(variance).all()):
-        raise ValueError(
-            "X: the variance of a column overflows float64; the largest absolute value is "
-            f"{max(-lowest.min(), highest.max()):g}. Divide X by a constant."
-        )
-    constant = variance == 0
-    # StandardScaler gives columns that are constant up to rounding the scale 1.
-    constant |= (scale == 1) & (np.sqrt(variance) != 1)
-    # The mean of equal values may differ from them by rounding.
-    center = np.where(lowest == highest, lowest, center)
-    deviation = np.maximum(highest - center, center - lowest)
-    unit = np.where(constant, np.maximum(1.0, deviation), scale)
-    shared = _share_a_range(center, variance, lowest, highest, constant)
-    scale = np.maximum(unit, deviation / _SHARED_RANGE) if shared else unit
-    return ColumnScaling(center, scale, lowest, highest, constant, np.full(n_features, shared))
+        sums.add(chunk, None if sample_weight is None else sample_weight[indices])
+    return sums.scaling()
 
 
 def _share_a_range(

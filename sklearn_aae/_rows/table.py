@@ -6,13 +6,22 @@ Between both, a table is an array with one number for each cell (`kinds`).
 from __future__ import annotations
 
 import numbers
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from sklearn_aae._rows.frames import Cells, columns_of, frame_of, is_frame, library_of, of_objects
-from sklearn_aae._rows.kinds import Boolean, Category, Kind, Moment, Number, fit_category
+from sklearn_aae._rows.kinds import (
+    Boolean,
+    Category,
+    Kind,
+    Moment,
+    Number,
+    count_categories,
+    fit_category,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +119,9 @@ class Table:
             else:
                 missing = np.isnan(old)
             values = np.where(missing, new.values, old)
-            made.append(new._replace(values=values, dtype=_with(new.dtype, values)))
+            made.append(
+                new._replace(values=values, dtype=with_categories(new.dtype, values.tolist()))
+            )
         if library is None:
             return self._array(made)
         if library != self.library:
@@ -146,12 +157,12 @@ def _cells(name: Any, kind: Kind, codes: np.ndarray, dtype: tuple[Any, ...]) -> 
     return Cells(name, role, values, dtype)
 
 
-def _with(dtype: tuple[Any, ...], values: np.ndarray) -> tuple[Any, ...]:
-    """A dtype that has a place for all values: categories that `fit` has not seen come last."""
+def with_categories(dtype: tuple[Any, ...], values: Iterable[Any]) -> tuple[Any, ...]:
+    """A dtype that has a place for all values: categories that it has not seen come last."""
     if dtype[0] not in ("category", "Enum"):
         return dtype
     known = set(dtype[1])
-    new = [v for v in dict.fromkeys(values.tolist()) if v is not None and v not in known]
+    new = [v for v in dict.fromkeys(values) if v is not None and v not in known]
     return (dtype[0], (*dtype[1], *new), *dtype[2:])
 
 
@@ -202,10 +213,10 @@ def fit_table(columns: list[Cells], library: str | None, categorical_features: A
 
 def _kind(cells: Cells, chosen: bool, *, from_dtype: bool) -> Kind:
     if chosen:
-        return fit_category(_as_category(cells).values)
+        return fit_category(count_categories(as_category(cells).values))
     match cells.role:
         case "category" if from_dtype:
-            return fit_category(cells.values)
+            return fit_category(count_categories(cells.values))
         case "category":
             raise ValueError(
                 f"X: column {cells.name!r} holds categories or text, and categorical_features "
@@ -247,7 +258,7 @@ def _integer_range(dtype: str) -> tuple[int, int] | tuple[()]:
     return max(int(limits.min), -(2**53)), min(int(limits.max), 2**53)
 
 
-def _as_category(cells: Cells) -> Cells:
+def as_category(cells: Cells) -> Cells:
     """A column of any role whose values are categories."""
     if cells.role == "category":
         return cells
@@ -259,7 +270,7 @@ def _as_category(cells: Cells) -> Cells:
 def _of_role(cells: Cells, kind: Kind) -> Cells:
     """A column as its kind takes it; ValueError where it is of another."""
     if isinstance(kind, Category):
-        return _as_category(cells)
+        return as_category(cells)
     roles = {Number: ("number", "boolean"), Boolean: ("boolean", "number")}
     allowed = roles.get(type(kind), ("date", "duration"))
     if cells.role not in allowed and not (

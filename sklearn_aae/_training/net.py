@@ -17,7 +17,7 @@ from skorch.history import History
 from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 
-from sklearn_aae._rows.batches import BatchIterator, Rows
+from sklearn_aae._rows.batches import BatchIterator
 from sklearn_aae._training.acceleration import autocast, compiled
 from sklearn_aae._training.corruption import corrupted, hides_cells
 from sklearn_aae._training.critics import weighted_mean
@@ -316,7 +316,7 @@ class AdversarialNet(NeuralNet):
         """Context for forward passes in training."""
         return autocast(self.precision, self.device)
 
-    def compiled_networks(self, rows: Rows) -> AbstractContextManager[None]:
+    def compiled_networks(self, rows: Any) -> AbstractContextManager[None]:
         """Context in which encoder and decoder run compiled, if they are to, and can be."""
 
         def trial(module: Any) -> None:

@@ -38,8 +38,9 @@ _MAX_ROWS_TO_HOLD_OUT = 10_000
 class Data(NamedTuple):
     """What a fit was given, once it is checked.
 
-    Rows are as the networks see them, an ndarray, SparseRows or TableRows; `table` is None of a
-    plain array. `X_given` is X as callbacks of the user are shown it.
+    Rows are as the networks see them, an ndarray, SparseRows, TableRows or, in chunks, ChunkedRows
+    and, once they were looked at, Surveyed; `table` is None of a plain array. `X_given` is X as
+    callbacks of the user are shown it.
     """
 
     X: Any
@@ -140,14 +141,11 @@ def hold_out(
     Too few rows hold none out, unless it is required.
     """
     n = len(data.X)
-    if not parts.holds_out or (n < _MIN_ROWS_TO_HOLD_OUT and not required):
+    if not parts.holds_out:
         return None, None
-    n_held_out = min(max(1, round(validation_fraction * n)), _MAX_ROWS_TO_HOLD_OUT)
-    if n - n_held_out < 1:
-        raise ValueError(
-            f"validation_fraction={validation_fraction} of {n} samples leaves no row to train on. "
-            "Lower it or pass X_val."
-        )
+    n_held_out = n_to_hold_out(n, validation_fraction, required=required)
+    if n_held_out == 0:
+        return None, None
     order = random_state.permutation(n)
     held_out = order[:n_held_out]
     if parts.semi_supervised and parts.labels is not None:
@@ -156,6 +154,19 @@ def hold_out(
             held_out = random_state.choice(unlabelled, n_held_out, replace=False)
     held_out = np.sort(held_out)
     return np.setdiff1d(np.arange(n), held_out), held_out
+
+
+def n_to_hold_out(n: int, validation_fraction: float, *, required: bool) -> int:
+    """Number of rows to hold out of n; 0 of too few, unless it is required."""
+    if n < _MIN_ROWS_TO_HOLD_OUT and not required:
+        return 0
+    n_held_out = min(max(1, round(validation_fraction * n)), _MAX_ROWS_TO_HOLD_OUT)
+    if n - n_held_out < 1:
+        raise ValueError(
+            f"validation_fraction={validation_fraction} of {n} samples leaves no row to train on. "
+            "Lower it or pass X_val."
+        )
+    return n_held_out
 
 
 def resolve_n_components(

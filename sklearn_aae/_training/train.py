@@ -11,13 +11,15 @@ import torch
 from skorch.history import History
 
 from sklearn_aae._rows.batches import Rows
+from sklearn_aae._rows.chunked import Surveyed
 from sklearn_aae._rows.sources import is_sparse
+from sklearn_aae._rows.streaming import StreamedRows
 from sklearn_aae._training.net import AdversarialNet
 from sklearn_aae._training.networks import seeded_global_generator
 from sklearn_aae._training.plan import Data, Plan
 
 
-def training_rows(plan: Plan, data: Data, net: AdversarialNet) -> tuple[Rows, Any]:
+def training_rows(plan: Plan, data: Data, net: AdversarialNet) -> tuple[Rows | StreamedRows, Any]:
     """The rows to train on as batches, with all that the losses ask of them.
 
     And what the guide of the parts tells of the rows; None where there is no guide, or it tells
@@ -35,6 +37,11 @@ def training_rows(plan: Plan, data: Data, net: AdversarialNet) -> tuple[Rows, An
         name: values if plan.training is None else values[plan.training]
         for name, values in targets.items()
     }
+    knee = columns.knee if furthest > columns.knee else math.inf
+    device = torch.device(net.device)
+    if isinstance(data.X, Surveyed):
+        scaling = (columns.center, columns.scale)
+        return StreamedRows(data.X, *scaling, device=device, knee=knee, targets=targets), None
     labels, labelled = chosen.get("y"), None
     if parts.semi_supervised and labels is not None and (labels < 0).any():
         labelled = np.flatnonzero(labels >= 0)
@@ -42,8 +49,8 @@ def training_rows(plan: Plan, data: Data, net: AdversarialNet) -> tuple[Rows, An
         data.X,
         columns.center,
         columns.scale,
-        device=torch.device(net.device),
-        knee=columns.knee if furthest > columns.knee else math.inf,
+        device=device,
+        knee=knee,
         selected=plan.training,
         targets=targets,
         labelled=labelled,
@@ -71,7 +78,11 @@ def watched_rows(plan: Plan, device: str) -> Rows | None:
 
 
 def train(
-    net: AdversarialNet, rows: Rows, watched: Rows | None, callbacks: Sequence[Any], n_epochs: int
+    net: AdversarialNet,
+    rows: Rows | StreamedRows,
+    watched: Rows | None,
+    callbacks: Sequence[Any],
+    n_epochs: int,
 ) -> None:
     """Train a net for a number of epochs; what came of it is in its history and weights.
 
@@ -79,7 +90,7 @@ def train(
     ----------
     net : AdversarialNet
         Trained in place. In eval mode afterwards, with whole epochs in its history.
-    rows : Rows
+    rows : Rows or StreamedRows
         Training rows.
     watched : Rows or None
         Held-out rows that are looked at after every epoch.
