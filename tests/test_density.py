@@ -4,9 +4,8 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.stats import false_discovery_control, kstest, multivariate_normal, spearmanr
+from scipy.stats import false_discovery_control, kstest, multivariate_t, spearmanr
 from sklearn.datasets import make_blobs
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
@@ -20,10 +19,10 @@ from sklearn_aae._learned.density import (
     joined,
     residual_inflation,
 )
+from sklearn_aae._learned.mixture import Mixture, log_densities
 from sklearn_aae._learned.neighbors import NeighborSearch
 from sklearn_aae._learned.references import sample_by_weight
 from sklearn_aae._learned.table import fit_whitening
-from sklearn_aae._learned.volume import log_densities, log_volume
 from sklearn_aae._training.plan import Data
 
 
@@ -338,7 +337,7 @@ def test_contamination_is_the_share_that_is_flagged(rows):
 @pytest.mark.parametrize(("n", "d"), [(1000, 50), (2500, 50), (5000, 20)])
 def test_contamination_is_the_share_that_is_flagged_of_larger_tables(n, d, contamination):
     shares = []
-    for seed in range(4):
+    for seed in range(8):
         rng = np.random.default_rng(seed)
         X, new = rng.normal(size=(n, d)), rng.normal(size=(5000, d))
         model = AdversarialAutoencoder(contamination=contamination, random_state=seed).fit(X)
@@ -356,45 +355,57 @@ def test_a_large_offset_comes_from_a_sample(X, monkeypatch):
 
 
 @pytest.mark.parametrize("d", [1, 2, 3])
-def test_the_density_integrates_to_one(d):
+@pytest.mark.parametrize("n", [200, 2000])
+def test_the_density_integrates_to_one(n, d):
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(2000, d)) + 2 * rng.integers(2, size=(2000, 1))
-    model = AdversarialAutoencoder(max_iter=15, random_state=0).fit(X)
-    # Over the standardised rows: draws from a wider normal distribution, weighted.
-    wide = multivariate_normal(X.mean(axis=0), 4 * np.atleast_2d(np.cov(X, rowvar=False)))
-    draws = np.atleast_2d(wide.rvs(20_000, random_state=0).T).T
-    log_p = log_densities(model._inference, draws, model._density)
-    log_scale = np.log(model._columns.scale).sum()
-    # Balls of finite size reach from the dense into the sparse, more so in more dimensions.
-    tolerance = {1: 0.05, 2: 0.1, 3: 0.2}[d]
-    integral = np.exp(log_p - log_scale - wide.logpdf(draws)).mean()
-    assert integral == pytest.approx(1, abs=tolerance)
+    X = rng.normal(size=(n, d)) + 2 * rng.integers(2, size=(n, 1))
+    model = AdversarialAutoencoder(max_iter=5, random_state=0).fit(X)
+    x = model._columns.standardized(X).numpy()
+    # Over all rows: draws from a distribution with tails as heavy, weighted.
+    wide = multivariate_t(x.mean(axis=0), np.atleast_2d(np.cov(x, rowvar=False)), df=2)
+    draws = wide.rvs(3000, random_state=0).reshape(-1, d)
+    mixture = Mixture(model._density, model._inference.autoencoder.n_components)
+    integral = np.exp(mixture(draws) - wide.logpdf(draws)).mean()
+    assert integral == pytest.approx(1, abs=0.05)
 
 
-@pytest.mark.parametrize("posterior", ["deterministic", "gaussian", "implicit"])
-def test_the_volume_is_that_of_the_jacobian(posterior):
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(80, 4)) ** 3  # with values beyond the knee
-    model = AdversarialAutoencoder(3, max_iter=5, posterior=posterior, random_state=0).fit(X)
-    inference, scale = model._inference, model._density.residual_scale
-    autoencoder = inference.in_dtype_of(X)
-    x = inference.columns.standardized(X)
+def test_score_is_the_mean_of_that_density(X, fitted):
+    x = fitted._columns.standardized(X).numpy()
+    mixture = Mixture(fitted._density, fitted._inference.autoencoder.n_components)
+    assert fitted.score(X) == pytest.approx(mixture(x).mean())
+    assert_allclose(log_densities(fitted._inference, X, fitted._density)[:3], mixture(x[:3]))
 
-    def surface(x):
-        return joined(*(part.numpy() for part in inference.split(autoencoder, x)), scale)
 
-    step = 1e-6
-    with torch.no_grad():
-        moved = [surface(x + s * e) for e in step * torch.eye(4).double() for s in (1, -1)]
-    jacobian = np.stack(
-        [(a - b) / (2 * step) for a, b in zip(moved[::2], moved[1::2], strict=True)], axis=2
-    )
-    expected = np.linalg.slogdet(jacobian.transpose(0, 2, 1) @ jacobian)[1] / 2
-    found = log_volume(inference, autoencoder, x, scale)
-    # Where the range of the training rows ends, one side of the difference lies beyond it.
-    inside = ((x > autoencoder.lower + 1e-5) & (x < autoencoder.upper - 1e-5)).all(dim=1).numpy()
-    assert inside.sum() > 60
-    assert_allclose(found[inside], expected[inside], atol=1e-4)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_density_is_a_mixture_of_local_distributions(rng, weighted):
+    n, d, c = 60, 4, 2
+    decoded, residual = rng.normal(size=(2, n, d))
+    weights = rng.uniform(0.5, 2, size=n) if weighted else None
+    density = fit_density(decoded, residual, c, weights=weights)
+    w = np.full(n, 1 / n) if weights is None else weights / weights.sum()
+    queries = 2 * rng.normal(size=(5, d))
+    total = np.zeros(5)
+    for i in range(n):
+        metric = np.square(decoded - decoded[i]) + d / c * np.square(residual - residual[i])
+        near = np.argsort(metric.sum(axis=1))[:16]
+        location = np.average((decoded + residual)[near], axis=0, weights=w[near])
+        share = w[near] / w[near].sum()
+        local, off = (np.cov(part[near].T, aweights=share) for part in (decoded, residual))
+        variance, directions = np.linalg.eigh(local)
+        tangent = directions[:, -c:] * variance[-c:] @ directions[:, -c:].T
+        off = np.diag(off) + np.diag(local - tangent) * 15 / (15 - c)
+        noise = w @ np.square(residual)
+        noise = (4 * (noise + noise.mean()) / 2 + 16 * off) / 20 + density.epsilon
+        total += w[i] * multivariate_t(location, tangent + np.diag(noise), df=4).pdf(queries)
+    assert_allclose(Mixture(density, c)(queries), np.log(total), rtol=1e-9)
+
+
+def test_densities_of_few_of_equal_and_of_distant_rows_are_finite(rng):
+    for x in (rng.normal(size=(1, 3)), rng.normal(size=(2, 3)), np.ones((30, 3))):
+        mixture = Mixture(fit_density(x, 0 * x, 2), 2)
+        log_p = mixture(np.r_[x[:1], [[50, 0, 0]], [[1e150, 0, -1e150]]])
+        assert np.isfinite(log_p).all()
+        assert (np.diff(log_p) < 0).all()
 
 
 def test_weights_count_as_repeated_rows_in_the_density():
@@ -420,19 +431,33 @@ def test_many_rows_are_drawn_by_weight():
         assert sample.weights[inside].sum() / 2000 == pytest.approx(share[part].sum(), abs=0.01)
 
 
-@pytest.mark.thorough
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # of large codes
-@pytest.mark.parametrize("seed", range(5))
-def test_a_search_by_score_ends_near_the_number_of_factors(seed):
+def _rows_with_factors(seed):
+    """Rows of 12 columns, and how many factors they are made of."""
     rng = np.random.default_rng(seed)
-    n_factors = (2, 3, 4, 5, 3)[seed]
+    n_factors = (2, 3, 4, 5, 3)[seed % 5]
     loadings = rng.normal(size=(n_factors, 12))
     X = rng.normal(size=(1500, n_factors)) @ loadings + 0.3 * rng.normal(size=(1500, 12))
+    return X, n_factors
+
+
+def test_score_is_highest_for_as_many_components_as_factors():
+    X, n_factors = _rows_with_factors(0)
+    scores = {
+        k: AdversarialAutoencoder(k, random_state=0).fit(X[:1000]).score(X[1000:]) for k in (2, 4)
+    }
+    assert max(scores, key=lambda k: scores[k]) == n_factors == 2
+
+
+@pytest.mark.thorough
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # of large codes
+@pytest.mark.parametrize("seed", range(10))
+def test_a_search_by_score_ends_next_to_the_number_of_factors(seed):
+    X, n_factors = _rows_with_factors(seed)
     sizes = [1, 2, 3, 4, 5, 6, 8, 12, 24]
     search = GridSearchCV(
         AdversarialAutoencoder(random_state=0), {"n_components": sizes}, cv=3
     ).fit(X)
-    assert abs(search.best_params_["n_components"] - n_factors) <= 2
+    assert abs(search.best_params_["n_components"] - n_factors) <= 1
 
 
 def test_p_values_of_outliers_are_small_and_give_discoveries(X, fitted):

@@ -15,6 +15,7 @@ from sklearn_aae._estimators.reading import Given
 from sklearn_aae._estimators.streams import in_chunks, mean_in_chunks
 from sklearn_aae._learned.density import Density, DensityScore
 from sklearn_aae._learned.gaps import GapCorrection, fill_in, fit_gap_correction
+from sklearn_aae._learned.mixture import log_densities
 from sklearn_aae._learned.references import MAX_SCORED, Trained, at_most
 from sklearn_aae._learned.scores import (
     density_scores,
@@ -24,7 +25,6 @@ from sklearn_aae._learned.scores import (
     reconstruction_scores,
     scores_as_if_new,
 )
-from sklearn_aae._learned.volume import log_densities
 from sklearn_aae._rows.chunks import SelectedRows
 from sklearn_aae._rows.inference import Inference
 from sklearn_aae._rows.sources import missing_cells
@@ -252,10 +252,10 @@ class ScoringAdversarialAutoencoder(OutlierMixin, BaseAdversarialAutoencoder):
         """Mean log density of rows, to compare models by: the higher, the better.
 
         With ``score_method="log_likelihood"`` of a density that integrates to one, so that codes of
-        different sizes and other networks compare: by nearest neighbours, as in `score_samples`,
-        without the whole of the table, and with the volume that the networks give to what is on
-        and off their manifold. `score_samples` ranks outliers better. With another `score_method`,
-        the mean of `score_samples`.
+        different sizes and other networks compare: around each training row that is kept lies a
+        Student t distribution, as wide along the manifold as decodings of its neighbours are and
+        off it as their residuals are [1]_. The whole of the table, which `score_samples` ranks
+        outliers by, is not in it. With another `score_method`, the mean of `score_samples`.
 
         Parameters
         ----------
@@ -268,6 +268,11 @@ class ScoringAdversarialAutoencoder(OutlierMixin, BaseAdversarialAutoencoder):
         -------
         score : float
             In nats, of standardised rows.
+
+        References
+        ----------
+        .. [1] Vincent and Bengio (2003), "Manifold Parzen windows",
+           https://papers.nips.cc/paper/2203-manifold-parzen-windows
         """
         if self.score_method != "log_likelihood":
             return float(self.score_samples(X).mean())

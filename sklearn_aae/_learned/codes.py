@@ -104,7 +104,7 @@ def _local_normals(
     Arrays (n, n_components), (n, n_neighbors, n_components) and (n, n_neighbors).
     """
     codes, weights = density.codes, density.weights
-    search = NearestNeighbors(n_neighbors=_n_neighbors(*codes.shape), algorithm="brute").fit(codes)
+    search = NearestNeighbors(n_neighbors=n_local(*codes.shape), algorithm="brute").fit(codes)
     neighbors = search.kneighbors(codes[chosen], return_distance=False)
     share = weights[neighbors]
     share = share / share.sum(axis=1, keepdims=True)
@@ -112,10 +112,11 @@ def _local_normals(
     return center, codes[neighbors] - center[:, None], share
 
 
-def _n_neighbors(n_codes: int, n_components: int) -> int:
+def n_local(n_codes: int, n_components: int) -> int:
+    """How many neighbours make up a local distribution."""
     return min(max(_NEIGHBORS_PER_DIMENSION * n_components, _MIN_NEIGHBORS), n_codes)
 
 
 def _chunks(density: CodeDensity, n: int) -> list[slice]:
-    width = _n_neighbors(*density.codes.shape) * density.codes.shape[1]
+    width = n_local(*density.codes.shape) * density.codes.shape[1]
     return list(gen_batches(n, chunk_size(width)))

@@ -93,13 +93,6 @@ class Inference:
         decoded = squashed(decoded.sub_(exact.center).div_(exact.scale), exact.knee)
         return decoded, torch.where(x.isnan(), 0.0, x.double() - decoded)
 
-    def slope(self, output: Tensor) -> Tensor:
-        """By how much standardised values grow with the decoder's mean, at some of its values."""
-        exact = self.columns.likelihood.to(output.device, output.dtype)
-        value = (output - exact.center) / exact.scale
-        # The derivative of `squashed`.
-        return (exact.knee / value.abs().clamp(min=exact.knee)).nan_to_num(nan=1.0) / exact.scale
-
     def split_rows(self, X: np.ndarray | SelectedRows) -> tuple[np.ndarray, np.ndarray]:
         """Decodings and residuals (n_samples, n_features) of rows, in standardised units."""
         autoencoder, d = self.in_dtype_of(X), self.n_features
