@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sklearn_aae._estimators.clusterer import AdversarialAutoencoderClusterer
     from sklearn_aae._estimators.conditional import ConditionalAdversarialAutoencoder
     from sklearn_aae._estimators.reading import UnseenCategoryWarning
+    from sklearn_aae._estimators.text import AdversarialTextAutoencoder
     from sklearn_aae._rows.stores import Chunks
     from sklearn_aae.persistence import load, save
 
@@ -18,6 +19,7 @@ __all__ = [
     "AdversarialAutoencoder",
     "AdversarialAutoencoderClassifier",
     "AdversarialAutoencoderClusterer",
+    "AdversarialTextAutoencoder",
     "Chunks",
     "ConditionalAdversarialAutoencoder",
     "UnseenCategoryWarning",
@@ -40,6 +42,7 @@ _ORIGIN = {
     "AdversarialAutoencoderClassifier": "sklearn_aae._estimators.classifier",
     "AdversarialAutoencoderClusterer": "sklearn_aae._estimators.clusterer",
     "Chunks": "sklearn_aae._rows.stores",
+    "AdversarialTextAutoencoder": "sklearn_aae._estimators.text",
     "ConditionalAdversarialAutoencoder": "sklearn_aae._estimators.conditional",
     "UnseenCategoryWarning": "sklearn_aae._estimators.reading",
     "load": "sklearn_aae.persistence",

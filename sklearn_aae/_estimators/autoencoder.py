@@ -16,7 +16,6 @@ from sklearn_aae._compat import (
     StrOptions,
     _fit_context,
 )
-from sklearn_aae._estimators.base import check_n_samples
 from sklearn_aae._estimators.fitting import fit_estimator, local_random_state
 from sklearn_aae._estimators.outliers import ScoringAdversarialAutoencoder
 from sklearn_aae._estimators.parameters import (
@@ -24,6 +23,7 @@ from sklearn_aae._estimators.parameters import (
     document_shared_parameters,
     store_parameters,
 )
+from sklearn_aae._estimators.trained import check_n_samples, check_n_steps, check_same_number
 from sklearn_aae._learned.codes import draw_codes
 from sklearn_aae._learned.flow import Transport
 from sklearn_aae._learned.references import fit_codes, fit_rows
@@ -405,14 +405,9 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
             where the columns are those of a table, each of whose ways is one.
         """
         check_is_fitted(self)
-        if not isinstance(n_steps, numbers.Integral) or n_steps < 2:
-            raise ValueError(f"n_steps must be an int of at least 2, got {n_steps!r}.")
+        check_n_steps(n_steps)
         start, end = self._rows_to_use(X_from), self._rows_to_use(X_to)
-        if len(start) != len(end):
-            raise ValueError(
-                f"X_from and X_to must have the same number of rows, got {len(start)} and "
-                f"{len(end)}. To start from one row, repeat it."
-            )
+        check_same_number(len(start), len(end), "rows")
         dtype = np.result_type(start.dtype, end.dtype)
         inference = self._inference
         z_from, z_to = (inference.encode(_in_dtype(x, dtype)) for x in (start, end))

@@ -1,111 +1,104 @@
-"""What all estimators share: rows in and out, what follows from the networks, their state."""
+"""What all estimators of tables share: rows in and out, and what follows from the networks."""
 
 from __future__ import annotations
 
-import numbers
-import warnings
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
-import torch
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.exceptions import InconsistentVersionWarning
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sklearn_aae._compat import output_container, output_frame
-from sklearn_aae._estimators.fitting import local_random_state
+from sklearn_aae._estimators.fitting import checked_rows, local_random_state
 from sklearn_aae._estimators.parameters import CONSTRAINTS
 from sklearn_aae._estimators.reading import Given, read
 from sklearn_aae._estimators.streams import in_chunks
+from sklearn_aae._estimators.trained import TrainedAutoencoder, check_count
 from sklearn_aae._learned.density import MAX_REFERENCES
 from sklearn_aae._learned.gaps import Spread, draw_cells, fill_in, fit_spread, some_rows
 from sklearn_aae._learned.marginals import Marginals, fit_marginals
 from sklearn_aae._learned.match import measure_prior_match
-from sklearn_aae._rows.columns import Columns
+from sklearn_aae._rows.columns import Columns, fit_columns
+from sklearn_aae._rows.group import Group
 from sklearn_aae._rows.inference import Inference
+from sklearn_aae._rows.scaling import column_ranges
 from sklearn_aae._rows.sources import is_sparse, narrow
 from sklearn_aae._rows.table import Table
 from sklearn_aae._training.critics import Critic
 from sklearn_aae._training.net import AdversarialNet
-from sklearn_aae._training.pickling import Frozen, freeze, thaw
-from sklearn_aae._training.plan import Data, Parts, Plan
-from sklearn_aae.priors import PRIORS, draw
-
-_VERSION = version("sklearn-aae")
+from sklearn_aae._training.networks import make_networks
+from sklearn_aae._training.plan import Data, Parts, Plan, resolve_n_components
 
 
-class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """What the estimators share. The base stays small: what can be said without it is elsewhere.
+class BaseAdversarialAutoencoder(TrainedAutoencoder):
+    """What the estimators of tables share.
 
-    An estimator defines `__init__` with its own parameters, `_parts`, which says in what its
-    training differs from that of the others, and `_learn`, what it learns after it.
+    The base stays small: what can be said without it is elsewhere.
     """
 
-    net_: AdversarialNet
-    n_components_: int
     n_features_in_: int
     feature_names_in_: np.ndarray
-    n_iter_: int
-    history_: dict[str, list[float]]
-    prior_: Any
-    prior_match_: dict[str, float]
     _spread: Spread
     _marginals: Marginals
-    _columns: Columns
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
 
     n_components: int | str
     hidden_layer_sizes: Any
     activation: str
-    encoder: Any
-    decoder: Any
-    discriminator: Any
     image_shape: Any
-    posterior: str
-    prior: Any
     likelihood: str
     categorical_features: Any
-    adversarial_weight: float
-    adversarial_loss: str
-    gradient_penalty: float
-    instance_noise: float
-    noise: float
     standardize: bool
-    lr: float
-    discriminator_lr: float | None
-    weight_decay: float
-    optimizer: Any
-    batch_size: int | str
-    max_iter: int | str
-    early_stopping: bool
-    validation_fraction: float
-    n_iter_no_change: int
-    tol: float
-    warm_start: bool
-    callbacks: Any
-    device: Any
-    precision: str
     compile: bool
-    verbose: int
-    random_state: Any
 
     # Whether it can be trained on rows that are not in memory.
     _takes_chunks: ClassVar[bool] = False
 
     # What an estimator says.
 
-    def _parts(
-        self, data: Data, prior: Any, n_components: int, net: AdversarialNet | None
-    ) -> Parts:
-        """In what its training differs, before any; of one that goes on with `net`, if given.
+    def _checked(
+        self, X: Any, y: Any, sample_weight: Any, X_val: Any, group: Group, *, reset: bool
+    ) -> Data:
+        return checked_rows(self, X, y, sample_weight, X_val, group, reset=reset)
 
-        Raises ValueError where data and parameters do not go together.
-        """
-        raise AssertionError("an estimator defines _parts")
+    def _width_of_code(self, data: Data) -> int:
+        lowest, highest = column_ranges(data.X)
+        n_varying = int(np.count_nonzero(lowest < highest))
+        return resolve_n_components(self.n_components, data.X.shape[1], n_varying)
+
+    def _fit_columns(self, data: Data, training: np.ndarray | None) -> tuple[Columns, float]:
+        return fit_columns(
+            data.X,
+            data.sample_weight,
+            self.likelihood,
+            standardize=self.standardize,
+            table=data.table if data.has_gaps else None,
+            rows=training,
+        )
+
+    def _make_networks(
+        self, data: Data, parts: Parts, n_components: int, training: np.ndarray | None, seed: int
+    ) -> tuple[Any, nn.ModuleDict]:
+        return make_networks(
+            data.X.shape[1],
+            n_components,
+            parts.critics,
+            encoder=self.encoder,
+            decoder=self.decoder,
+            discriminator=self.discriminator,
+            hidden_layer_sizes=self.hidden_layer_sizes,
+            activation=self.activation,
+            image_shape=self.image_shape,
+            posterior=self.posterior,
+            seed=seed,
+            structure=parts.structure,
+            n_classes=parts.n_classes,
+            starts=data.table.starts if data.table is not None and data.has_gaps else None,
+        )
+
+    def _known_of(self, data: Data) -> dict[str, Any]:
+        return {"_table": data.table}
 
     def _learn(
         self,
@@ -142,18 +135,6 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             return decode
         baseline = plan.columns.baseline
         return lambda X: decode(fill_in(X, np.isnan(X), baseline, decode))
-
-    def _style_critic(self, prior: Any, n_components: int) -> Critic:
-        """The critic of the codes, or of their style part."""
-        return Critic(
-            "prior",
-            prior,
-            float(self.adversarial_weight),
-            loss=self.adversarial_loss,
-            gradient_penalty=float(self.gradient_penalty),
-            instance_noise=float(self.instance_noise),
-            columns=(0, n_components),
-        )
 
     def _category_critic(self, shares: Any, n_components: int, weight: float) -> Critic:
         """The critic of class probabilities, which follow the style in the codes."""
@@ -267,30 +248,6 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
         library = table.library if container == "default" else container
         return table.filled(given.cells, codes, X, library)
 
-    @property
-    def encoder_(self) -> nn.Module:
-        """Encoder network in eval mode, on the device of `net_`."""
-        return self.net_.module_.encoder
-
-    @property
-    def decoder_(self) -> nn.Module:
-        """Decoder network in eval mode, on the device of `net_`."""
-        return self.net_.module_.decoder
-
-    @property
-    def discriminator_(self) -> nn.Module:
-        """Discriminator of codes in eval mode, on the device of `net_`."""
-        return self.net_.discriminators_["prior"]
-
-    @property
-    def _n_features_out(self) -> int:
-        return self.n_components_
-
-    @property
-    def _inference(self) -> Inference:
-        check_is_fitted(self)
-        return self._inference_with(self._columns, self.net_)
-
     def _inference_with(self, columns: Columns, net: AdversarialNet) -> Inference:
         return Inference(columns, net.module_, net.device, verbose=bool(self.verbose))
 
@@ -339,67 +296,6 @@ class BaseAdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMix
             return rows
         return table.given_back(narrow(rows, table.kinds), like, library)
 
-    def _codes_to_use(self, Z: Any) -> np.ndarray:
-        """Codes as given to a method of a fitted estimator, checked."""
-        check_is_fitted(self)
-        codes = check_array(Z, dtype=[np.float64, np.float32])
-        if codes.shape[1] != self.n_components_:
-            raise ValueError(
-                f"Z has {codes.shape[1]} columns, but {type(self).__name__} decodes codes of "
-                f"n_components_={self.n_components_} columns, as transform returns them."
-            )
-        return codes
-
-    def _draw_styles(self, n_samples: int, random_state: np.random.RandomState) -> np.ndarray:
-        check_n_samples(n_samples)
-        seed = int(random_state.randint(2**31 - 1))
-        z = draw(self.prior_, int(n_samples), torch.Generator().manual_seed(seed))
-        return z.numpy().astype(self._columns.dtype)
-
-    # State.
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters, those of nested objects as ``<parameter>__<name>``.
-
-        Parameters
-        ----------
-        **params : dict
-            New values. With one of the prior, such as `prior__scale`, a prior that is given by name
-            becomes the object that the name stands for.
-
-        Returns
-        -------
-        self : estimator
-        """
-        prior = params.get("prior", self.prior)
-        of_the_prior = any(name.startswith("prior__") for name in params)
-        if of_the_prior and isinstance(prior, str) and prior in PRIORS:
-            params["prior"] = PRIORS[prior]()
-        return super().set_params(**params)
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__().copy()
-        for name, value in state.items():
-            if isinstance(value, nn.Module):  # a network of the user
-                state[name] = freeze(value)
-        if "net_" in state:
-            state["_sklearn_aae_version"] = _VERSION
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        written_by = state.pop("_sklearn_aae_version", _VERSION)
-        if written_by != _VERSION:
-            warnings.warn(
-                InconsistentVersionWarning(
-                    estimator_name=type(self).__name__,
-                    current_sklearn_version=_VERSION,
-                    original_sklearn_version=written_by,
-                ),
-                stacklevel=2,
-            )
-        thawed = {name: thaw(v) for name, v in state.items() if isinstance(v, Frozen)}
-        super().__setstate__(state | thawed)
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
@@ -417,12 +313,3 @@ def range_of(autoencoder: Any) -> tuple[np.ndarray, np.ndarray]:
 def starts_of(data: Data) -> np.ndarray:
     """First of the inputs of each column."""
     return np.arange(data.X.shape[1]) if data.table is None else np.array(data.table.starts)
-
-
-def check_n_samples(n_samples: Any) -> None:
-    check_count("n_samples", n_samples)
-
-
-def check_count(name: str, value: Any) -> None:
-    if not isinstance(value, numbers.Integral) or value < 1:
-        raise ValueError(f"{name} must be an int of at least 1, got {value!r}.")

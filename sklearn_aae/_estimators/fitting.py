@@ -33,16 +33,14 @@ from sklearn_aae._estimators.streams import (
 from sklearn_aae._rows.batches import Rows
 from sklearn_aae._rows.chunked import ChunkedRows, Surveyed
 from sklearn_aae._rows.chunks import SelectedRows
-from sklearn_aae._rows.columns import Columns, check_domain, fit_columns
+from sklearn_aae._rows.columns import Columns, check_domain
 from sklearn_aae._rows.group import ALONE, Group
-from sklearn_aae._rows.scaling import column_ranges
 from sklearn_aae._rows.stores import is_chunked
 from sklearn_aae._rows.streaming import StreamedRows
 from sklearn_aae._training.acceleration import check_precision
 from sklearn_aae._training.net import AdversarialNet
 from sklearn_aae._training.networks import (
     check_networks,
-    make_networks,
     resolve_device,
     seeded_global_generator,
 )
@@ -53,7 +51,6 @@ from sklearn_aae._training.plan import (
     hold_out,
     resolve_batch_size,
     resolve_max_iter,
-    resolve_n_components,
 )
 from sklearn_aae._training.train import losses_of, settle, train, training_rows, watched_rows
 from sklearn_aae.callbacks import (
@@ -101,9 +98,9 @@ def fit_estimator(
         _, checkpoints = split_checkpoints(estimator.callbacks)
         if checkpoints:
             check_resumable(estimator.random_state, single_pass=single_pass)
-        data = _checked(estimator, X, y, sample_weight, X_val, group, reset=not continued)
+        data = estimator._checked(X, y, sample_weight, X_val, group, reset=not continued)
         batch_size = resolve_batch_size(estimator.batch_size, len(data.X))
-        with advice_on_memory(batch_size, estimator.hidden_layer_sizes):
+        with advice_on_memory(batch_size, estimator):
             _go_through_stages(estimator, data, continued, single_pass, watchers)
         if not estimator.net_.interrupted_:
             for checkpoint in checkpoints:
@@ -132,9 +129,7 @@ def _go_through_stages(
         k = net.module_.n_components
         parts = estimator._parts(data, prior, k, net)
     else:
-        lowest, highest = column_ranges(data.X)
-        n_varying = int(np.count_nonzero(lowest < highest))
-        k = resolve_n_components(estimator.n_components, data.X.shape[1], n_varying)
+        k = estimator._width_of_code(data)
         prior = bind_prior(estimator.prior, k)
         parts = estimator._parts(data, prior, k, None)
     # First of all: rows that are held out tell nothing to what comes, as new ones do not.
@@ -144,15 +139,12 @@ def _go_through_stages(
         columns = estimator._columns
         _set_options(estimator, net, parts)
     else:
-        columns, null_deviance = fit_columns(
-            data.X,
-            data.sample_weight,
-            estimator.likelihood,
-            standardize=estimator.standardize,
-            table=data.table if _has_gaps(data) else None,
-            rows=division.training,
-        )
-        net = _build(estimator, sample, columns, null_deviance, k, parts, device, seed)
+        columns, null_deviance = estimator._fit_columns(data, division.training)
+        with seeded_global_generator(_has_custom_network(estimator), seed):
+            networks = estimator._make_networks(sample, parts, k, division.training, seed)
+            row = columns.standardized(sample.X[:1]).float()
+            check_networks(networks[0], networks[1], parts.critics, row)
+        net = _net(estimator, networks, columns, null_deviance, parts, device, seed)
     net.module_.extend_range(*columns.standardized_range(data.X, division.training))
     plan = _plan(estimator, data, columns, prior, parts, division, single_pass, watching)
     rows, told = training_rows(plan, data, net)
@@ -170,7 +162,7 @@ def _go_through_stages(
             "n_iter_": len(net.history),
             "history_": losses_of(net.history),
             "_columns": columns,
-            "_table": data.table,
+            **estimator._known_of(data),
             **parts.attributes,
         }
         return known | estimator._learn(plan, sample, net, inference, draws)
@@ -198,7 +190,7 @@ def _go_through_stages(
     )
 
 
-def _checked(
+def checked_rows(
     estimator: Any,
     X: Any,
     y: Any,
@@ -208,7 +200,7 @@ def _checked(
     *,
     reset: bool,
 ) -> Data:
-    """What a fit is given, as rows and arrays that it can work with."""
+    """Rows of a table that a fit is given, and what comes with them, checked."""
     table, X_given = None if reset else vars(estimator).get("_table"), X
     if is_chunked(X) and estimator._takes_chunks:
         X, table = open_chunks(estimator, X, table, group, reset=reset)
@@ -221,17 +213,7 @@ def _checked(
         if isinstance(given.rows, np.ndarray) and table is None:
             X_given = given.rows
         X = given.rows
-    if sample_weight is not None:
-        sample_weight = _check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
-        if not sample_weight.any():  # scikit-learn checks it from 1.9 on
-            raise ValueError(
-                "sample_weight: all weights are zero, so that no row would count. Leave it "
-                "out, or give some rows a positive weight."
-            )
-        # Only ratios count; a power of two is exact, and no sum of them overflows.
-        sample_weight = np.ldexp(sample_weight, -np.frexp(sample_weight.max())[1])
+    sample_weight = checked_weight(sample_weight, X)
     if not isinstance(X, ChunkedRows):  # these are looked at once, later
         check_domain(estimator.likelihood, "X", X, table)
     if X_val is not None:
@@ -242,40 +224,33 @@ def _checked(
     return Data(X, y, sample_weight, X_val, table, X_given)
 
 
-def _has_gaps(data: Data) -> bool:
-    return data.table is not None and data.table.has_gaps
+def checked_weight(sample_weight: Any, X: Any) -> np.ndarray | None:
+    """Weights of the rows of X as an array, None where there are none."""
+    if sample_weight is None:
+        return None
+    sample_weight = _check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+    )
+    if not sample_weight.any():  # scikit-learn checks it from 1.9 on
+        raise ValueError(
+            "sample_weight: all weights are zero, so that no row would count. Leave it out, or "
+            "give some rows a positive weight."
+        )
+    # Only ratios count; a power of two is exact, and no sum of them overflows.
+    return np.ldexp(sample_weight, -np.frexp(sample_weight.max())[1])
 
 
-def _build(
+def _net(
     estimator: Any,
-    data: Data,
+    networks: tuple[Any, Any],
     columns: Columns,
     null_deviance: float,
-    n_components: int,
     parts: Parts,
     device: torch.device,
     seed: int,
 ) -> AdversarialNet:
     """Networks and optimisers, before any training."""
-    with seeded_global_generator(_has_custom_network(estimator), seed):
-        autoencoder, discriminators = make_networks(
-            data.X.shape[1],
-            n_components,
-            parts.critics,
-            encoder=estimator.encoder,
-            decoder=estimator.decoder,
-            discriminator=estimator.discriminator,
-            hidden_layer_sizes=estimator.hidden_layer_sizes,
-            activation=estimator.activation,
-            image_shape=estimator.image_shape,
-            posterior=estimator.posterior,
-            seed=seed,
-            structure=parts.structure,
-            n_classes=parts.n_classes,
-            starts=data.table.starts if data.table is not None and data.table.has_gaps else None,
-        )
-        row = columns.standardized(data.X[:1]).float()
-        check_networks(autoencoder, discriminators, parts.critics, row)
+    autoencoder, discriminators = networks
     decay = estimator.weight_decay
     options = {"weight_decay": decay} if decay else {}
     net = AdversarialNet(
@@ -362,7 +337,14 @@ def _plan(
     n, d = len(data.X) if division.training is None else len(division.training), data.X.shape[1]
     batch_size, n_epochs = resolve_batch_size(estimator.batch_size, n), 1
     if not single_pass:
-        n_epochs = resolve_max_iter(estimator.max_iter, n, batch_size, d, thorough=parts.thorough)
+        n_epochs = resolve_max_iter(
+            estimator.max_iter,
+            n,
+            batch_size,
+            d,
+            thorough=parts.thorough,
+            thorough_steps=parts.n_steps,
+        )
     return Plan(
         columns=columns,
         prior=prior,

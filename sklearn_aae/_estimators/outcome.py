@@ -34,7 +34,7 @@ def restored_on_error(estimator: BaseEstimator) -> Iterator[None]:
 
 
 @contextmanager
-def advice_on_memory(batch_size: int, hidden_layer_sizes: Any) -> Iterator[None]:
+def advice_on_memory(batch_size: int, estimator: Any) -> Iterator[None]:
     """Let errors of exhausted memory say which parameters to lower."""
     try:
         yield
@@ -45,9 +45,11 @@ def advice_on_memory(batch_size: int, hidden_layer_sizes: Any) -> Iterator[None]
             sign in str(error) for sign in signs
         ):
             raise
+        params = estimator.get_params(deep=False)
+        widths = "hidden_size" if "hidden_size" in params else "hidden_layer_sizes"
         raise MemoryError(
             f"Out of memory in fit: {error}. Lower batch_size (now {batch_size}) or "
-            f"hidden_layer_sizes (now {hidden_layer_sizes!r}), or train on chunks of X "
+            f"{widths} (now {params[widths]!r}), or train on chunks of X "
             "with partial_fit. The estimator is as it was before."
         ) from error
 
@@ -94,7 +96,7 @@ def check_reconstructions(
     y = None if labels is None else torch.as_tensor(labels[::step], device=x.device)
     autoencoder = inference.in_dtype_of(X)
     with torch.inference_mode():
-        decoded = inference.mean(autoencoder.decode(autoencoder.encode(x), y))
+        decoded = inference.mean(autoencoder.predicted(autoencoder.encode(x), x, y))
     if not bool(torch.isfinite(decoded).all()):
         raise ValueError(
             "Reconstructions of rows of X are infinite after the last epoch: the training "

@@ -197,15 +197,23 @@ _Class = TypeVar("_Class", bound=type)
 def document_shared_parameters(cls: _Class) -> _Class:
     """Put the shared parameters into a class's docstring, at the mark ``{shared_parameters}``.
 
-    Defaults that are numbers may differ between classes, and are those of the class's signature.
+    Those that the class has, and does not describe itself. Defaults that are numbers may differ
+    between classes, and are those of the class's signature.
     """
-    parameters = _PARAMETERS.strip()
-    for name, parameter in inspect.signature(cls).parameters.items():
+    doc = inspect.cleandoc(cls.__doc__ or "")
+    signature = inspect.signature(cls).parameters
+    entries = re.findall(r"^(\w+(?:, \w+)*) : ", doc, flags=re.MULTILINE)
+    described = {name for entry in entries for name in entry.split(", ")}
+    parameters = "\n\n".join(
+        entry
+        for entry in _PARAMETERS.strip().split("\n\n")
+        if set(entry[: entry.index(" : ")].split(", ")) <= signature.keys() - described
+    )
+    for name, parameter in signature.items():
         if type(parameter.default) in (int, float):
             pattern = rf"^({name} : .*default=)\S+$"
             replacement = rf"\g<1>{parameter.default!r}"
             parameters = re.sub(pattern, replacement, parameters, flags=re.MULTILINE)
-    doc = inspect.cleandoc(cls.__doc__ or "")
     cls.__doc__ = doc.replace("{shared_parameters}", parameters)
     return cls
 

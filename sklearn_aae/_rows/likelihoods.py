@@ -40,6 +40,8 @@ class Likelihood:
     knee: float = math.inf
 
     name: ClassVar[str]
+    # What a prediction knows whose deviance is the unit of the reconstruction loss.
+    uninformed: ClassVar[str] = "the column means"
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Likelihood:
         """The same likelihood for outputs of another device or precision."""

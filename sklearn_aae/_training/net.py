@@ -273,7 +273,7 @@ class AdversarialNet(NeuralNet):
 
         step = Batch(x, codes, targets, n_corrupted)
         with self.autocast():
-            output = autoencoder.decode(codes, targets.get("y")).to(x.dtype)
+            output = autoencoder.predicted(codes, x, targets.get("y"), self.generator_).to(x.dtype)
             fooling = game.fooling_losses(self, clean, clean_targets)
             further = {term.name: term(self, step) for term in self.terms}
         reconstruction = self.reconstruction_loss(output, x, weight)
@@ -307,7 +307,7 @@ class AdversarialNet(NeuralNet):
         x, targets = batch
         with torch.no_grad():
             codes = self.module_.encode(x)
-            output = self.module_.decode(codes, targets.get("y"))
+            output = self.module_.predicted(codes, x, targets.get("y"))
             loss = self.reconstruction_loss(output, x, targets.get("sample_weight"))
         style = codes[:, : self.module_.n_components]
         return {"loss": loss, "y_pred": output, "codes": style, "losses": {}}

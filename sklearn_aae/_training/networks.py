@@ -21,6 +21,7 @@ from sklearn_aae.modules import (
     ConvolutionalEncoder,
     GapEncoder,
     MultilayerPerceptron,
+    SequenceAutoencoder,
 )
 
 _MIN_WIDTH, _MAX_WIDTH = 64, 256
@@ -132,9 +133,6 @@ def make_networks(
             return MultilayerPerceptron(n_in, n_out, sizes[::-1], activation, generator)
         return ConvolutionalDecoder(n_in, shape, sizes[::-1], activation, generator)
 
-    def build_discriminator(n_in: int, n_out: int) -> nn.Module:
-        return MultilayerPerceptron(n_in, n_out, _DISCRIMINATOR_LAYERS, "relu", generator)
-
     n_in, n_out = structure.encoder_widths(n_features, n_components, posterior, n_classes)
     n_decoded = structure.decoder_width(n_components, n_classes)
     sees_gaps = starts is not None and encoder is None and shape is None
@@ -148,17 +146,29 @@ def make_networks(
         n_classes,
         generator,
     )
-    discriminators = {
-        critic.name: make_network(
-            "discriminator",
-            discriminator if critic.name == "prior" else None,
-            build_discriminator,
-            critic.n_inputs(n_components),
-            1,
-        )
-        for critic in critics
-    }
-    return autoencoder, nn.ModuleDict(discriminators)
+    return autoencoder, make_discriminators(critics, n_components, discriminator, generator)
+
+
+def make_discriminators(
+    critics: Sequence[Critic], n_components: int, discriminator: Any, generator: torch.Generator
+) -> nn.ModuleDict:
+    """One discriminator for each critic; the user's is that of the critic named "prior"."""
+
+    def build(n_in: int, n_out: int) -> nn.Module:
+        return MultilayerPerceptron(n_in, n_out, _DISCRIMINATOR_LAYERS, "relu", generator)
+
+    return nn.ModuleDict(
+        {
+            critic.name: make_network(
+                "discriminator",
+                discriminator if critic.name == "prior" else None,
+                build,
+                critic.n_inputs(n_components),
+                1,
+            )
+            for critic in critics
+        }
+    )
 
 
 def make_network(
@@ -187,39 +197,61 @@ def make_network(
 def check_networks(
     autoencoder: Autoencoder, discriminators: nn.ModuleDict, critics: Sequence[Critic], x: Tensor
 ) -> None:
-    """Send one standardised row (1, n_features) through every network before any training."""
+    """Send one standardised row (1, n_features) through every network before any training.
+
+    Or one of tokens, (1, length), where the networks are of sequences.
+    """
     k, n_classes = autoencoder.n_components, autoencoder.n_classes
     posterior = autoencoder.posterior
+    if isinstance(autoencoder, SequenceAutoencoder):
+        tokens, n_out = x.long(), 2 * k if posterior == "gaussian" else k
+        columns = "2 * n_components" if posterior == "gaussian" else "n_components"
+        _try("encoder", autoencoder.encoder, (tokens,), (1, n_out), columns)
+        shape = (1, tokens.shape[1], autoencoder.n_tokens)
+        z = x.new_zeros(1, k)
+        _try("decoder", autoencoder.decoder, (z, tokens), shape, "length, n_tokens")
+        _try_discriminators(discriminators, critics, z)
+        return
     n_in, n_out = autoencoder.encoder_widths(x.shape[1], k, posterior, n_classes)
     columns = "2 * n_components" if posterior == "gaussian" else "n_components"
     if n_out > Autoencoder.encoder_widths(x.shape[1], k, posterior)[1]:
         columns += " + n_classes"
     x_in = torch.cat([x, x.new_zeros(1, n_in - x.shape[1])], dim=1)
-    _try("encoder", autoencoder.encoder, x_in, n_out, columns)
+    _try("encoder", autoencoder.encoder, (x_in,), (1, n_out), columns)
     z = x.new_zeros(1, autoencoder.decoder_width(k, n_classes))
-    _try("decoder", autoencoder.decoder, z, x.shape[1], "n_features")
+    _try("decoder", autoencoder.decoder, (z,), (1, x.shape[1]), "n_features")
+    _try_discriminators(discriminators, critics, x.new_zeros(1, k))
+
+
+def _try_discriminators(
+    discriminators: nn.ModuleDict, critics: Sequence[Critic], z: Tensor
+) -> None:
     for critic in critics:
-        z = x.new_zeros(1, critic.n_inputs(k))
-        _try("discriminator", discriminators[critic.name], z, 1, "1")
+        codes = z.new_zeros(1, critic.n_inputs(z.shape[1]))
+        _try("discriminator", discriminators[critic.name], (codes,), (1, 1), "1")
 
 
-def _try(name: str, network: nn.Module, x: Tensor, n_out: int, columns: str) -> None:
+def _try(
+    name: str, network: nn.Module, inputs: tuple[Tensor, ...], expected: tuple[int, ...], named: str
+) -> None:
+    """Send inputs through a network; its output has an `expected` shape, (1, `named`)."""
+    shapes = " and ".join(str(tuple(x.shape)) for x in inputs)
     try:
         with torch.no_grad():
             # Eval mode: one row has no batch statistics.
-            output = network.eval()(x)
+            output = network.eval()(*inputs)
     except Exception as error:  # a user's network may raise anything
         raise ValueError(
-            f"{name}: the network failed on an input of shape {tuple(x.shape)}: {error}. Its first "
-            f"layer has to take {x.shape[1]} columns."
+            f"{name}: the network failed on an input of shape {shapes}: {error}. Its first layer "
+            f"has to take {inputs[0].shape[1]} columns."
         ) from error
     finally:
         network.train()
     shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-    if shape != (1, n_out):
+    if shape != expected:
         raise ValueError(
-            f"{name}: for an input of shape {tuple(x.shape)} the output must have shape "
-            f"(1, {columns}) = (1, {n_out}), got {shape}. Change the network's last layer or the "
+            f"{name}: for an input of shape {shapes} the output must have shape "
+            f"(1, {named}) = {expected}, got {shape}. Change the network's last layer or the "
             "parameter that asks for this width."
         )
     if not bool(torch.isfinite(output).all()):

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn_aae._rows.chunks import SelectedRows
 from sklearn_aae._rows.columns import Columns
 from sklearn_aae._rows.table import Table
+from sklearn_aae._rows.tokens import Tokens
 from sklearn_aae._training.critics import Critic
 from sklearn_aae.modules import Autoencoder
 
@@ -38,9 +39,9 @@ _MAX_ROWS_TO_HOLD_OUT = 10_000
 class Data(NamedTuple):
     """What a fit was given, once it is checked.
 
-    Rows are as the networks see them, an ndarray, SparseRows, TableRows or, in chunks, ChunkedRows
-    and, once they were looked at, Surveyed; `table` is None of a plain array. `X_given` is X as
-    callbacks of the user are shown it.
+    Rows are as the networks see them, an ndarray, SparseRows, TableRows, TokenRows or, in chunks,
+    ChunkedRows and, once they were looked at, Surveyed; `table` is None of a plain array, and
+    `tokens` of what are no strings. `X_given` is X as callbacks of the user are shown it.
     """
 
     X: Any
@@ -49,6 +50,12 @@ class Data(NamedTuple):
     X_val: Any
     table: Table | None = None
     X_given: Any = None
+    tokens: Tokens | None = None
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether cells of rows are missing."""
+        return self.table is not None and self.table.has_gaps
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,8 @@ class Parts:
         Whether rows are held out.
     thorough : bool, default=True
         Which budget ``max_iter="auto"`` has.
+    n_steps : int, default=3000
+        The budget of a thorough training, in gradient steps.
     attributes : mapping, default={}
         What the estimator knows of labels once they are encoded: fitted attributes by name.
     """
@@ -90,6 +99,7 @@ class Parts:
     semi_supervised: bool = False
     holds_out: bool = True
     thorough: bool = True
+    n_steps: int = _THOROUGH_STEPS
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -191,14 +201,20 @@ def resolve_batch_size(batch_size: int | str, n_samples: int) -> int:
 
 
 def resolve_max_iter(
-    max_iter: int | str, n_samples: int, batch_size: int, n_features: int, *, thorough: bool = False
+    max_iter: int | str,
+    n_samples: int,
+    batch_size: int,
+    n_features: int,
+    *,
+    thorough: bool = False,
+    thorough_steps: int = _THOROUGH_STEPS,
 ) -> int:
     """Number of epochs; "auto" turns a budget of gradient steps into epochs."""
     if max_iter != "auto":
         return int(max_iter)
     n_batches = -(-n_samples // batch_size)
     if thorough:
-        return min(max(-(-_THOROUGH_STEPS // n_batches), _MIN_EPOCHS), _MAX_THOROUGH_EPOCHS)
+        return min(max(-(-thorough_steps // n_batches), _MIN_EPOCHS), _MAX_THOROUGH_EPOCHS)
     wanted = round(_STEPS_PER_ROOT * math.sqrt(n_features))
     n_steps = max(min(wanted, _MAX_STEPS, _MAX_EPOCHS_FOR_ROOT * n_batches), _MIN_STEPS)
     return min(max(-(-n_steps // n_batches), _MIN_EPOCHS), _MAX_EPOCHS)

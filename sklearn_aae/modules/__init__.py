@@ -13,9 +13,24 @@ from sklearn_aae.modules.autoencoders import (
 from sklearn_aae.modules.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
 from sklearn_aae.modules.gaps import GapEncoder
 from sklearn_aae.modules.multilayer import ACTIVATIONS, MultilayerPerceptron
+from sklearn_aae.modules.sequences import (
+    END,
+    N_SPECIAL_TOKENS,
+    PADDING,
+    UNKNOWN,
+    SequenceAutoencoder,
+    SequenceDecoder,
+    SequenceEncoder,
+    dropped,
+    generated,
+)
 
 __all__ = [
     "ACTIVATIONS",
+    "END",
+    "N_SPECIAL_TOKENS",
+    "PADDING",
+    "UNKNOWN",
     "Autoencoder",
     "CategoricalAutoencoder",
     "ConditionalAutoencoder",
@@ -24,4 +39,9 @@ __all__ = [
     "EmbeddingAutoencoder",
     "GapEncoder",
     "MultilayerPerceptron",
+    "SequenceAutoencoder",
+    "SequenceDecoder",
+    "SequenceEncoder",
+    "dropped",
+    "generated",
 ]

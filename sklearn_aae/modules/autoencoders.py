@@ -151,6 +151,25 @@ class Autoencoder(nn.Module):
                 codes = self.flow.inverse(codes)
         return self.decoder(codes)
 
+    def predicted(
+        self,
+        codes: Tensor,
+        x: Tensor,
+        y: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """What a likelihood compares with rows x, for their codes: the decoder's output.
+
+        Decoders of sequences see x too, each token before they are to say it; training hands over
+        a generator.
+        """
+        return self.decode(codes, y)
+
+    @property
+    def n_inputs(self) -> int:
+        """What the networks are built for: the width of rows."""
+        return len(self.lower)
+
     def forward(self, x: Tensor) -> Tensor:
         return self.decode(self.encode(x))
 
