@@ -134,6 +134,7 @@ def warn_of_problems(
         accuracy=history.get("discriminator_accuracy", []),
         prior_match=prior_match,
         reconstruction_loss=history["reconstruction_loss"][-1],
+        uninformed=inference.columns.likelihood.uninformed,
     ):
         warn_user(problem, ConvergenceWarning)
 

@@ -443,6 +443,7 @@ class AdversarialTextAutoencoder(CallbackSupportMixin, OutlierMixin, TrainedAuto
     ) -> dict[str, Any]:
         held_out = data.X if plan.held_out is None else plan.held_out
         weights = data.sample_weight
+        scored: Any
         if plan.held_out is None:
             rows = at_most(MAX_SCORED, np.arange(len(data.X)), random_state)
             scored = SelectedRows(data.X, rows)
@@ -478,7 +479,7 @@ class AdversarialTextAutoencoder(CallbackSupportMixin, OutlierMixin, TrainedAuto
 
     # Use.
 
-    def _rows_to_use(self, X: Any, name: str = "X") -> TokenRows:
+    def _rows_to_use(self, X: Any, name: str = "X") -> Any:
         check_is_fitted(self)
         return _rows_of(self._tokens, read_strings(X, name), name)
 

@@ -154,7 +154,7 @@ class TrainedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         return self.n_components_
 
     @property
-    def _inference(self) -> Inference:
+    def _inference(self) -> Any:
         check_is_fitted(self)
         return self._inference_with(self._columns, self.net_)
 

@@ -68,6 +68,8 @@ def _listed(X: Any, name: str) -> list[Any]:
             'one column, such as X[:, 0] or frame["name"]; in a ColumnTransformer, name it as a '
             "string and not as a list."
         )
+    if hasattr(X, "to_pylist"):  # an array of pyarrow, which narwhals does not take
+        return list(X.to_pylist())
     native = nw.from_native(X, series_only=True, pass_through=True)
     return list(native.to_list() if isinstance(native, nw.Series) else X)
 

@@ -119,6 +119,7 @@ def training_problems(
     accuracy: Sequence[float],
     prior_match: dict[str, float],
     reconstruction_loss: float,
+    uninformed: str = "the column means",
 ) -> list[str]:
     """Messages about a collapsed or useless code, dead dimensions and a discriminator that won.
 
@@ -141,6 +142,8 @@ def training_problems(
         "auroc" of a classifier that tells them from the prior.
     reconstruction_loss : float
         Of the last epoch: the share of the deviance that is left.
+    uninformed : str
+        What a prediction knows that leaves all of it.
 
     Returns
     -------
@@ -163,10 +166,10 @@ def training_problems(
     if reconstruction_loss >= 1:
         game = f", adversarial_weight (now {adversarial_weight:g})" if adversarial_weight else ""
         return [
-            "Nothing was learned: reconstructions are no better than the column means, with a "
-            f"reconstruction_loss of {reconstruction_loss:.3g}, where 1 is that of the means. "
-            "The columns may be independent of each other: then there is nothing to learn of one "
-            f"from the others. If they are not, lower lr (now {lr:g}), noise (now {noise:g}){game}."
+            f"Nothing was learned: reconstructions are no better than {uninformed}, with a "
+            f"reconstruction_loss of {reconstruction_loss:.3g}, where 1 is that of these. What a "
+            "row is made of may be independent of each other: then there is nothing to learn of "
+            f"one from the others. If not, lower lr (now {lr:g}), noise (now {noise:g}){game}."
         ]
     if adversarial_weight == 0:
         return []

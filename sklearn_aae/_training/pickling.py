@@ -6,6 +6,7 @@ A model trained on a GPU then loads on a CPU, and no file holds live modules.
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +16,12 @@ from torch import Tensor, nn
 from sklearn_aae._rows.arrays import to_arrays, to_tensors
 
 
-class _Slot(NamedTuple):
-    """Where a tensor was in a module's structure: its place in the list of arrays."""
+@dataclass(frozen=True)
+class _Slot:
+    """Where a tensor was in a module's structure: its place in the list of arrays.
+
+    Recurrent layers keep weak references to their weights, which tuples do not have.
+    """
 
     position: int
     is_parameter: bool
@@ -58,6 +63,8 @@ def thaw(frozen: Frozen) -> nn.Module:
     for part in module.modules():
         for store in (part._parameters, part._buffers):
             store.update({name: fill(slot) for name, slot in store.items()})
+        if isinstance(part, nn.RNNBase):
+            part._init_flat_weights()  # a list of its weights
     return module
 
 

@@ -380,16 +380,14 @@ def dropped(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
     return x.masked_fill(gone, PADDING).gather(1, kept_first)
 
 
-def make_embedding(
-    n_tokens: int, embedding_size: int, generator: torch.Generator | None
-) -> nn.Module:
+def make_embedding(n_tokens: int, embedding_size: int, generator: torch.Generator | None) -> Any:
     """Embedding whose rows have a length of about 1, since they also score states."""
-    layer = make_layer(nn.Embedding, n_tokens, embedding_size)
-    nn.init.normal_(layer.weight, std=embedding_size**-0.5, generator=generator)  # type: ignore[arg-type]
+    layer: Any = make_layer(nn.Embedding, n_tokens, embedding_size)
+    nn.init.normal_(layer.weight, std=embedding_size**-0.5, generator=generator)
     return layer
 
 
-def make_linear(n_in: int, n_out: int, generator: torch.Generator | None) -> nn.Module:
+def make_linear(n_in: int, n_out: int, generator: torch.Generator | None) -> Any:
     """Linear layer, by Glorot and Bengio (2010)."""
     layer: Any = make_layer(nn.Linear, n_in, n_out)
     nn.init.xavier_uniform_(layer.weight, generator=generator)
@@ -399,7 +397,7 @@ def make_linear(n_in: int, n_out: int, generator: torch.Generator | None) -> nn.
 
 def make_recurrent(
     n_in: int, n_out: int, generator: torch.Generator | None, *, bidirectional: bool = False
-) -> nn.Module:
+) -> Any:
     """GRU with weights as torch draws them, from a generator."""
     layer = nn.GRU(n_in, n_out, bidirectional=bidirectional, batch_first=True, device="meta")
     if torch.get_default_device().type != "meta":

@@ -22,7 +22,8 @@ from sklearn_aae.persistence.decoding import Decoder
 from sklearn_aae.persistence.encoding import Encoder
 from sklearn_aae.persistence.net_state import NET_FIELDS, is_optimizer, net_state, restored_net
 from sklearn_aae.persistence.networks import is_stored
-from sklearn_aae.persistence.schema import MODELS, check_attributes
+from sklearn_aae.persistence.schema import MODELS
+from sklearn_aae.persistence.text import CHECKS
 from sklearn_aae.persistence.vocabulary import CustomNetwork
 
 # Parameters whose networks may be the user's.
@@ -146,7 +147,7 @@ def _networks(estimator: BaseAdversarialAutoencoder) -> list[tuple[CustomNetwork
     """The networks that may be the user's, with the widths they were asked for."""
     net = estimator.net_
     autoencoder, k = net.module_, estimator.n_components_
-    n = len(autoencoder.lower)
+    n = autoencoder.n_inputs
     n_classes = autoencoder.n_classes
     widths = autoencoder.encoder_widths(n, k, autoencoder.posterior, n_classes)
     n_decoded = autoencoder.decoder_width(k, n_classes)
@@ -200,7 +201,7 @@ def _rebuilt_unguarded(
     versions = document["versions"]
     check_keys(versions, set(_PACKAGES), "versions")
     require(all(isinstance(v, str) for v in versions.values()), "versions", "are no strings")
-    classes = {cls.__name__: cls for cls in MODELS}
+    classes = {cls.__name__: cls for cls in CHECKS}
     name = document["class"]
     require(isinstance(name, str) and name in classes, "class", f"is unknown: {str(name)[:50]!r}")
     cls = classes[name]
@@ -234,7 +235,7 @@ def _rebuilt_unguarded(
     estimator = cls(**parameters)
     estimator._validate_params()
     vars(estimator).update(attributes)
-    expected = check_attributes(estimator, net["module"])
+    expected = CHECKS[cls](estimator, net["module"])
     estimator.net_ = restored_net(estimator, net, expected)
     output, requests = document["output"], document["requests"]
     require(output in (None, "default", "pandas", "polars"), "output", "is no container")

@@ -38,6 +38,11 @@ _HINTS = {
     ),
     "parameters.optimizer": "Use a class of torch.optim, or a functools.partial of one.",
 }
+_HINTS["parameters.analyzer"] = (
+    'Call set_params(analyzer="word") first: a fitted model has its own tokenizer. A callable '
+    "cannot be stored at all: use joblib.dump."
+)
+_HINTS["attributes._tokens.analyzer"] = "A callable analyzer is code: use joblib.dump."
 _HINTS["attributes.prior_"] = _HINTS["parameters.prior"]
 
 

@@ -11,7 +11,14 @@ from torch import Tensor, nn
 
 from sklearn_aae._files.archive import InvalidModelFileError, check_keys, require
 from sklearn_aae._learned.flow import Transport
-from sklearn_aae.modules import ACTIVATIONS, Autoencoder, GapEncoder
+from sklearn_aae.modules import (
+    ACTIVATIONS,
+    Autoencoder,
+    GapEncoder,
+    SequenceAutoencoder,
+    SequenceDecoder,
+    SequenceEncoder,
+)
 from sklearn_aae.persistence.vocabulary import NETWORKS, CustomNetwork, arguments_of
 
 
@@ -82,6 +89,8 @@ class NetworkDecoder:
         require(ok, where, "has no n_classes")
         known = posterior in ("deterministic", "gaussian", "implicit")
         require(isinstance(posterior, str) and known, where, "has no posterior")
+        if cls is SequenceAutoencoder:
+            _check_sequences(arguments, where)
         with torch.device("meta"):
             autoencoder = cls(**arguments)
         own = dict(autoencoder.named_parameters(recurse=False))
@@ -112,6 +121,21 @@ class NetworkDecoder:
         return {
             name: self._tensor(value, f"{where}.{name}") for name, value in coded["weights"].items()
         }
+
+
+def _check_sequences(arguments: dict[str, Any], where: str) -> None:
+    """Refuse networks of sequences that are not of the same tokens."""
+    n, longest = arguments["n_tokens"], arguments["longest"]
+    ok = all(type(v) is int and v > 0 for v in (n, longest))
+    require(ok, where, "has no tokens")
+    encoder, decoder = arguments["encoder"], arguments["decoder"]
+    for network, cls in ((encoder, SequenceEncoder), (decoder, SequenceDecoder)):
+        fits = not isinstance(network, cls) or network.n_tokens == n
+        require(fits, where, "has networks of other tokens")
+    if isinstance(encoder, SequenceEncoder) and isinstance(decoder, SequenceDecoder):
+        one, other = (network.get_parameter("embedding.weight") for network in (encoder, decoder))
+        same = one.shape != other.shape or torch.equal(one, other)
+        require(same, where, "has two embeddings where there is one")
 
 
 def _gap_encoder(arguments: dict[str, Any], where: str) -> GapEncoder:
@@ -168,6 +192,8 @@ def is_possible(arguments: dict[str, Any], n_weights: int) -> bool:
         ok = is_width(arguments["n_components"]) and is_width(n_layers)
         ok = ok and type(n_prior_layers) is int and n_prior_layers >= 0
         return ok and n_layers + n_prior_layers < n_weights
+    if "embedding_size" in arguments:
+        return all(is_width(value) for value in arguments.values())
     sizes, shape = arguments["hidden_layer_sizes"], arguments.get("image_shape", (1, 1, 1))
     n_noise, activation = arguments.get("n_noise", 0), arguments["activation"]
     return (

@@ -21,7 +21,7 @@ from sklearn_aae._files.archive import InvalidModelFileError, read_archive, requ
 from sklearn_aae._training.networks import make_network
 from sklearn_aae._warnings import warn_user
 from sklearn_aae.persistence.documents import described, needed_networks, rebuilt, upgraded
-from sklearn_aae.persistence.schema import MODELS
+from sklearn_aae.persistence.text import CHECKS
 from sklearn_aae.persistence.vocabulary import CustomNetwork
 
 _VERSION = version("sklearn-aae")
@@ -80,8 +80,8 @@ def save(estimator: BaseAdversarialAutoencoder, path: str | os.PathLike[str]) ->
     >>> bool((loaded.score_samples(X) == model.score_samples(X)).all())
     True
     """
-    if type(estimator) not in MODELS:
-        known = sorted(cls.__name__ for cls in MODELS)
+    if type(estimator) not in CHECKS:
+        known = sorted(cls.__name__ for cls in CHECKS)
         raise TypeError(
             f"save takes a fitted estimator of {known}, got {type(estimator).__name__}. For other "
             "estimators, also classes that inherit from these, and for pipelines, use joblib.dump."

@@ -263,7 +263,7 @@ _LATER: dict[str, Rule] = {
         stretches=_array("f8", "levels", low=0),
     ),
 }
-_COMMON: dict[str, Rule] = {
+COMMON: dict[str, Rule] = {
     "_columns": _record(Columns, likelihood=_likelihood, dtype=_floating, one_unit=_flag),
     "n_iter_": _integer(0),
     "history_": _mapping_of(_list_of_numbers),
@@ -271,6 +271,13 @@ _COMMON: dict[str, Rule] = {
         _number(), "distance", "null", "null_quantile", optional=("auroc", "auroc_quantile")
     ),
 }
+CODE_DENSITY = _record(
+    CodeDensity,
+    codes=_array("f8", "m", "k"),
+    weights=_array("f8", "m", low=0, total=1),
+    mean=_array("f8", "k"),
+    stretch=_array("f8", "k", low=0),
+)
 _SCORES: dict[str, Rule] = {
     "offset_": _number(),
     "_density": _record(
@@ -287,13 +294,7 @@ _SCORES: dict[str, Rule] = {
         whitening=_whitening,
         center=_optional(_array("f8", "features")),
     ),
-    "_code_density": _record(
-        CodeDensity,
-        codes=_array("f8", "m", "k"),
-        weights=_array("f8", "m", low=0, total=1),
-        mean=_array("f8", "k"),
-        stretch=_array("f8", "k", low=0),
-    ),
+    "_code_density": CODE_DENSITY,
     "_held_out_scores": _optional(_sorted_scores),
 }
 _LABELS: dict[str, Rule] = {"classes_": _classes, "class_prior_": _array("f8", "c", low=0, total=1)}
@@ -367,9 +368,7 @@ def check_attributes(estimator: Any, autoencoder: Any) -> list[Comparison]:
     Returns what the critics have to compare.
     """
     model, state = MODELS[type(estimator)], vars(estimator)
-    missing = {"n_features_in_", "n_components_", "prior_", *_COMMON, *model.attributes} - set(
-        state
-    )
+    missing = {"n_features_in_", "n_components_", "prior_", *COMMON, *model.attributes} - set(state)
     require(not missing, "attributes", f"are missing: {sorted(missing)}")
     right = type(autoencoder) is model.structure
     require(right, "net_.module", f"is no {model.structure.__name__}")
@@ -382,7 +381,7 @@ def check_attributes(estimator: Any, autoencoder: Any) -> list[Comparison]:
     require(c > 0 or model.attributes is _SCORES, "net_.module", "has no classes")
     require(c == 0 or model.attributes is not _SCORES, "net_.module", "has classes")
     check_prior(state["prior_"], k)
-    rules = {**_COMMON, **model.attributes}
+    rules = {**COMMON, **model.attributes}
     rules |= {name: rule for name, rule in _LATER.items() if name in state}
     for name, rule in rules.items():
         # Sizes of one value are not those of another: a copy for each.

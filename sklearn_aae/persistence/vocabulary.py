@@ -18,7 +18,9 @@ from sklearn_aae._rows.columns import Columns
 from sklearn_aae._rows.kinds import Boolean, Category, Moment, Number
 from sklearn_aae._rows.likelihoods import LIKELIHOODS
 from sklearn_aae._rows.product import Product
+from sklearn_aae._rows.sequences import TokenColumns, TokenLikelihood
 from sklearn_aae._rows.table import Table
+from sklearn_aae._rows.tokens import Characters, Pretrained, Tokens, Words
 from sklearn_aae._training.critics import Critic
 from sklearn_aae.modules import (
     Autoencoder,
@@ -29,6 +31,9 @@ from sklearn_aae.modules import (
     EmbeddingAutoencoder,
     GapEncoder,
     MultilayerPerceptron,
+    SequenceAutoencoder,
+    SequenceDecoder,
+    SequenceEncoder,
 )
 from sklearn_aae.priors import PRIORS, Categorical, Empirical, Joint
 
@@ -39,6 +44,7 @@ OBJECTS: dict[str, type] = {
         *(*PRIORS.values(), Categorical, Empirical, Joint),
         *LIKELIHOODS.values(),
         *(Columns, Critic, Density, CodeDensity),
+        *(TokenColumns, TokenLikelihood, Tokens, Characters, Pretrained, Words),
         *(Product, Table, Boolean, Category, Moment, Number, Spread, GapCorrection, Marginals),
     )
 }
@@ -48,7 +54,7 @@ NETWORKS: dict[str, type[nn.Module]] = {
     for cls in (
         *(Autoencoder, CategoricalAutoencoder, ConditionalAutoencoder, EmbeddingAutoencoder),
         *(ConvolutionalDecoder, ConvolutionalEncoder, MultilayerPerceptron, Transport),
-        GapEncoder,
+        *(GapEncoder, SequenceAutoencoder, SequenceDecoder, SequenceEncoder),
     )
 }
 
