@@ -134,7 +134,7 @@ class Encoder:
 
     def _cannot(self, value: Any, where: str) -> TypeError:
         described = value if isinstance(value, type) or inspect.isroutine(value) else type(value)
-        name = f"{described.__module__}.{described.__qualname__}"
+        name = f"{getattr(described, '__module__', 'builtins')}.{described.__qualname__}"
         parameter = where.split("[")[0]
         hint = next((h for start, h in _HINTS.items() if parameter.startswith(start)), None)
         return TypeError(
