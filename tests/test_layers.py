@@ -134,6 +134,7 @@ def test_public_names():
         "AdversarialAutoencoder",
         "AdversarialAutoencoderClassifier",
         "AdversarialAutoencoderClusterer",
+        "AdversarialTextAutoencoder",
         "Chunks",
         "ConditionalAdversarialAutoencoder",
         "UnseenCategoryWarning",
