@@ -24,9 +24,8 @@ from sklearn_aae.modules import (
     SequenceAutoencoder,
     SequenceDecoder,
     SequenceEncoder,
-    dropped,
-    generated,
 )
+from sklearn_aae.modules.sequences import dropped, generated
 
 STRINGS = ["The cat's out, isn't it?", "the dog ...", "a  cat #1 ##2", "", "כלב גדול", "naïve 東京"]
 

@@ -16,7 +16,8 @@ from sklearn_aae._rows.chunks import SelectedRows, in_dtype
 from sklearn_aae._rows.columns import Columns
 from sklearn_aae._rows.inference import Inference
 from sklearn_aae._rows.likelihoods import Likelihood
-from sklearn_aae.modules import END, SequenceAutoencoder, generated
+from sklearn_aae.modules import END, SequenceAutoencoder
+from sklearn_aae.modules.sequences import generated
 
 # Sequences at once: products of matrices of so many rows are as fast as of more.
 _ROWS_PER_CHUNK = 256

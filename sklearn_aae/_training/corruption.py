@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sklearn_aae.modules import GapEncoder, SequenceAutoencoder, dropped
+from sklearn_aae.modules import GapEncoder, SequenceAutoencoder
+from sklearn_aae.modules.sequences import dropped
 
 
 def hides_cells(autoencoder: Any) -> bool:

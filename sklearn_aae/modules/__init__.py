@@ -21,8 +21,6 @@ from sklearn_aae.modules.sequences import (
     SequenceAutoencoder,
     SequenceDecoder,
     SequenceEncoder,
-    dropped,
-    generated,
 )
 
 __all__ = [
@@ -42,6 +40,4 @@ __all__ = [
     "SequenceAutoencoder",
     "SequenceDecoder",
     "SequenceEncoder",
-    "dropped",
-    "generated",
 ]
