@@ -21,7 +21,6 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from sklearn_aae import AdversarialAutoencoder, priors
-from sklearn_aae._learned import references
 from sklearn_aae._rows.chunks import SelectedRows
 from sklearn_aae._rows.likelihoods import LIKELIHOODS
 from sklearn_aae._training.critics import ADVERSARIAL_LOSSES
@@ -173,11 +172,10 @@ def test_nothing_on_the_model_holds_the_data():
     assert reference() is None
 
 
-def test_the_size_of_the_state_is_bounded(monkeypatch):
-    # The references of the density are at most 2,000 rows; held-out scores are one number each.
-    monkeypatch.setattr(references, "MAX_CODES", 2000)  # 20,000 codes take long to reach
+def test_the_size_of_the_state_is_bounded():
+    # References and codes are as many as asked for; held-out scores are one number each.
     rng = np.random.default_rng(0)
-    model = AdversarialAutoencoder(max_iter=1, random_state=0)
+    model = AdversarialAutoencoder(max_iter=1, n_references=200, random_state=0)
     small, large = (
         len(pickle.dumps(model.fit(rng.normal(size=(n, 3)).astype("f4")))) for n in (4000, 8000)
     )

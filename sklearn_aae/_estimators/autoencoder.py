@@ -26,7 +26,7 @@ from sklearn_aae._estimators.parameters import (
 from sklearn_aae._estimators.trained import check_n_samples, check_n_steps, check_same_number
 from sklearn_aae._learned.codes import draw_codes
 from sklearn_aae._learned.flow import Transport
-from sklearn_aae._learned.references import fit_codes, fit_rows
+from sklearn_aae._learned.references import Keeping, fit_codes, fit_rows
 from sklearn_aae._learned.transport import fit_transport
 from sklearn_aae._rows.inference import Inference
 from sklearn_aae._rows.labels import check_component_labels
@@ -77,6 +77,15 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
         "auto": rows below Tukey's fence, the lower quartile of the training scores less 1.5
         interquartile ranges.
 
+    references : {"rows", "means"}, default="rows"
+        What of the training rows the model keeps, to compare others with: a sample of them as they
+        are, or means of groups of at least 5 like rows (of all, where there are fewer), 20 on
+        average, so that no single row can be read from the model.
+
+    n_references : int, default=2000
+        How many references at most, and a tenth of how many codes: fewer make scores faster and
+        files smaller, and cost some of the ranking. What they cost is in the guide on deploying.
+
     Attributes
     ----------
     n_components_ : int
@@ -114,8 +123,8 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
     Notes
     -----
     The density keeps up to 2,000 training rows as references, as nearest-neighbour methods do, and
-    that of codes up to 20,000 codes: whoever has the model can read them. After `partial_fit` they
-    are those of the last chunk.
+    that of codes up to 20,000 codes: whoever has the model can read them. `references` and
+    `n_references` make them means, or fewer. After `partial_fit` they are those of the last chunk.
 
     Draws with ``sampler="density"`` come from a mixture of normal distributions, one for the
     neighbourhood of each code [4]_: they are new, but not far from training rows.
@@ -169,6 +178,8 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
         "normalizing_flow": ["boolean"],
         "sampler": [StrOptions({"density", "prior"})],
         "contamination": [StrOptions({"auto"}), Interval(numbers.Real, 0, 0.5, closed="right")],
+        "references": [StrOptions({"rows", "means"})],
+        "n_references": [Interval(numbers.Integral, 1, None, closed="left")],
     }
 
     def __init__(
@@ -206,6 +217,8 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
         normalizing_flow: bool = False,
         sampler: str = "density",
         contamination: float | str = "auto",
+        references: str = "rows",
+        n_references: int = 2000,
         callbacks: Any = None,
         device: Any = "auto",
         precision: str = "float32",
@@ -319,8 +332,9 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
     ) -> dict[str, Any]:
         net.module_.flow = self._transport(plan, data, net, inference)
         learned = super()._learn(plan, data, net, inference, random_state)
-        density, trained = fit_rows(plan, data, inference, random_state)
-        code_density = fit_codes(plan, data, inference, random_state)
+        keeping = Keeping(int(self.n_references), means=self.references == "means")
+        density, trained = fit_rows(plan, data, inference, keeping, random_state)
+        code_density = fit_codes(plan, data, inference, keeping, random_state)
         scored = self._learn_scores(plan, data, net, inference, density, trained, random_state)
         return learned | {"_density": density, "_code_density": code_density} | scored
 
@@ -335,7 +349,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
         random_state = np.random.RandomState(net.seed)
         return fit_transport(
             transport,
-            fit_codes(plan, data, inference, random_state),
+            fit_codes(plan, data, inference, Keeping(), random_state),
             plan.prior,
             net.seed,
             net.device,

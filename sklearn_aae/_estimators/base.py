@@ -15,7 +15,7 @@ from sklearn_aae._estimators.parameters import CONSTRAINTS
 from sklearn_aae._estimators.reading import Given, read
 from sklearn_aae._estimators.streams import in_chunks
 from sklearn_aae._estimators.trained import TrainedAutoencoder, check_count
-from sklearn_aae._learned.density import MAX_REFERENCES
+from sklearn_aae._learned.density import N_REFERENCES
 from sklearn_aae._learned.gaps import Spread, draw_cells, fill_in, fit_spread, some_rows
 from sklearn_aae._learned.marginals import Marginals, fit_marginals
 from sklearn_aae._learned.match import measure_prior_match
@@ -122,7 +122,7 @@ class BaseAdversarialAutoencoder(TrainedAutoencoder):
             def drawn(X: np.ndarray) -> np.ndarray:
                 return draw_cells(reconstruct(X), plan.columns, spread.seen, bounds, own)
 
-            sample = some_rows(data.X, MAX_REFERENCES, own)
+            sample = some_rows(data.X, N_REFERENCES, own)
             learned["_marginals"] = fit_marginals(sample, data.table.numbers, drawn)
         return learned
 

@@ -38,6 +38,8 @@ class ScoringAdversarialAutoencoder(OutlierMixin, BaseAdversarialAutoencoder):
     score_method: str
     normalizing_flow: bool
     contamination: float | str
+    references: str
+    n_references: int
     offset_: float
     _density: Density
     _held_out_scores: np.ndarray | None

@@ -24,9 +24,6 @@ from sklearn.utils import gen_batches
 
 from sklearn_aae._rows.scaling import chunk_size
 
-# The more codes, the closer the neighbours; this many bound memory and the time of a draw.
-MAX_CODES = 20_000
-
 # Neighbours for each dimension of the code, and their smallest number. By held-out likelihood, two
 # for each dimension were the best of a half, one, two and four for three autoencoders of MNIST with
 # 16 and 32 components, and 16 of 10, 16 and 20 the best on average over nine tables with 2 to 5.

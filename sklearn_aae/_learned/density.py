@@ -21,6 +21,8 @@ A reference is left out of its own neighbours. That and an autoencoder that rest
 trained on better than others would make training rows look more normal than new ones: their
 residuals count as larger by the ratio that held-out residuals have, and what comes of it is kept
 for the references. A row equal to a reference has its score.
+
+References may be fewer than the rows that tell what is typical, and may be means of groups of them.
 """
 
 from __future__ import annotations
@@ -30,11 +32,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklearn_aae._learned.groups import group_means
 from sklearn_aae._learned.neighbors import NeighborSearch
 from sklearn_aae._learned.table import fit_center, fit_whitening, row_features, whitened_distances
 
 # A sample of this size finds neighbours nearly as good as all rows do, and bounds memory and time.
-MAX_REFERENCES = 2000
+N_REFERENCES = 2000
 
 # Beside the whole of the table, which outliers that flock together do not get past, few neighbours
 # are better: 3, 5 and 10 differ by 0.003 in mean AUROC on clean and by 0.001 on contaminated data.
@@ -85,7 +88,8 @@ class Density(NamedTuple):
         references where there is none. None for scores of neighbours alone, as in first files.
     whitening : ndarray of shape (n_features + 1, n_features + 1) or None
     own_scores : ndarray of shape (n_references,) or None
-        Scores of the references. None where they are like those of other rows, as in first files.
+        Scores of the references. None where they are like those of other rows: of means, and in
+        first files.
     """
 
     references: np.ndarray
@@ -149,34 +153,48 @@ def fit_density(
     weights: np.ndarray | None = None,
     inflation: float = 1.0,
     one_unit: bool = False,
+    kept: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
 ) -> Density:
-    """Density with the given rows as references.
+    """Density of the given rows.
 
     Parameters
     ----------
-    decoded, residual : ndarray of shape (n_references, n_features)
-        Split of reference rows in standardised units, float64.
+    decoded, residual : ndarray of shape (n_samples, n_features)
+        Split of training rows in standardised units, float64.
     n_components : int
         Width of the code.
-    weights : ndarray of shape (n_references,), default=None
+    weights : ndarray of shape (n_samples,), default=None
         Positive; None for equal ones.
     inflation : float, default=1
         How many times larger squared residuals of rows are that were not trained on.
     one_unit : bool, default=False
         Whether the columns share a range.
+    kept : ndarray of int of shape (n_references,), default=None
+        Positions of the rows that become references; None for all.
+    groups : ndarray of int of shape (n_samples,), default=None
+        Number of each row's group, from 0: the references are then the means of groups.
     """
-    n_references, d = decoded.shape
-    scale = math.sqrt(d / n_components)
-    references = joined(decoded, residual, scale)
-    epsilon = max(_EPSILON, (_ROUNDING * float(np.abs(references).max())) ** 2)
-    share = np.full(n_references, 1 / n_references)
+    n_samples, d = decoded.shape
+    scale = residual_scale(d, n_components)
+    rows = joined(decoded, residual, scale)
+    epsilon = max(_EPSILON, (_ROUNDING * float(np.abs(rows).max())) ** 2)
+    share = np.full(n_samples, 1 / n_samples)
     if weights is not None:
         share = weights / weights.sum()
-    if one_unit or n_references < _ROWS_PER_COLUMN * (d + 1):
-        center, whitening = fit_center(references, share), None
+    if one_unit or n_samples < _ROWS_PER_COLUMN * (d + 1):
+        center, whitening = fit_center(rows, share), None
     else:
         features = row_features(decoded + residual, residual)
         center, whitening = fit_whitening(features, share)
+    references, of_references, own = rows, share, np.arange(n_samples)
+    if groups is not None:
+        references, of_references = group_means(rows, groups, share), np.bincount(groups, share)
+    elif kept is not None:
+        references, of_references = rows[kept], share[kept] / share[kept].sum()
+        own = np.full(n_samples, -1)
+        own[kept] = np.arange(len(kept))
+    n_references = len(references)
     k = max(1, min(_N_NEIGHBORS, n_references - 1))
     plain = Density(
         references,
@@ -184,14 +202,14 @@ def fit_density(
         k,
         epsilon,
         typical=0.0,
-        weights=None if weights is None else share,
+        weights=None if weights is None and groups is None else of_references,
         center=center,
         whitening=whitening,
     )
-    own = np.arange(n_references) if n_references > 1 else None
+    excluded = own if n_references > 1 and groups is None else None
     search = NeighborSearch(references, np.dtype("float64"))
     # Units of training rows alone: rows held out are to tell nothing to scores, as new ones do not.
-    around = _surroundings(plain, search, references, own)
+    around = _surroundings(plain, search, rows, excluded)
     near, far = (
         float(np.quantile(values, 0.5, weights=share, method="inverted_cdf"))
         for values in (around.near, around.far)
@@ -199,8 +217,17 @@ def fit_density(
     far = far if far > 0 else 1.0
     typical = log_density_at(near, k / n_references, d, scale)
     scaled = plain._replace(typical=typical, near=near, far=far)
+    if groups is not None:
+        return scaled
     new = joined(*as_if_new(decoded, residual, inflation), scale)
-    return scaled._replace(own_scores=_scores(scaled, _surroundings(scaled, search, new, own)))
+    if kept is not None:
+        new, excluded = new[kept], None if excluded is None else excluded[kept]
+    return scaled._replace(own_scores=_scores(scaled, _surroundings(scaled, search, new, excluded)))
+
+
+def residual_scale(n_features: int, n_components: int) -> float:
+    """Square root of the weight of residuals: each degree of freedom counts alike."""
+    return math.sqrt(n_features / n_components)
 
 
 def log_density_at(radius: float, share: float, d: int, residual_scale: float) -> float:

@@ -6,13 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_aae._learned.codes import MAX_CODES, CodeDensity, fit_code_density
+from sklearn_aae._learned.codes import CodeDensity, fit_code_density
 from sklearn_aae._learned.density import (
-    MAX_REFERENCES,
+    N_REFERENCES,
     Density,
     fit_density,
+    joined,
     residual_inflation,
+    residual_scale,
 )
+from sklearn_aae._learned.groups import group_means, group_rows
 from sklearn_aae._rows.chunks import SelectedRows
 from sklearn_aae._rows.inference import Inference
 from sklearn_aae._training.plan import Data, Plan
@@ -63,6 +66,22 @@ def at_most(n: int, rows: np.ndarray, random_state: np.random.RandomState) -> np
     return rows if len(rows) <= n else random_state.choice(rows, n, replace=False)
 
 
+class Keeping(NamedTuple):
+    """What of training rows a model keeps: how many at most, and whether means of groups of them.
+
+    Of codes it keeps ten times as many: they take less memory, and the closer they lie, the better
+    are draws.
+    """
+
+    n_references: int = N_REFERENCES
+    means: bool = False
+
+    @property
+    def n_codes(self) -> int:
+        """How many codes at most."""
+        return 10 * self.n_references
+
+
 class Trained(NamedTuple):
     """What is known of rows that the networks were trained on.
 
@@ -76,31 +95,56 @@ class Trained(NamedTuple):
 
 
 def fit_rows(
-    plan: Plan, data: Data, inference: Inference, random_state: np.random.RandomState
+    plan: Plan,
+    data: Data,
+    inference: Inference,
+    keeping: Keeping,
+    random_state: np.random.RandomState,
 ) -> tuple[Density, Trained]:
     """Density of training rows, and what is known of them."""
     trained = counting_rows(plan, data)
-    kept = sample_by_weight(MAX_REFERENCES, trained, data, random_state)
-    decoded, residual = inference.split_rows(SelectedRows(data.X, kept.rows))
+    # Fewer references are no reason to know less of the whole of the table.
+    n_looked_at = max(keeping.n_references, N_REFERENCES)
+    sample = sample_by_weight(n_looked_at, trained, data, random_state)
+    decoded, residual = inference.split_rows(SelectedRows(data.X, sample.rows))
     inflation = 1.0
     if plan.held_out is not None:
-        _, of_held_out = inference.split_rows(plan.held_out[:MAX_REFERENCES])
+        _, of_held_out = inference.split_rows(plan.held_out[:N_REFERENCES])
         inflation = residual_inflation(residual, of_held_out)
+    n_components = inference.autoencoder.n_components
+    references, kept, groups = sample.rows, None, None
+    if keeping.means:
+        rows = joined(decoded, residual, residual_scale(decoded.shape[1], n_components))
+        groups = group_rows(rows, keeping.n_references, random_state)
+        references = sample.rows[:0]
+    elif len(sample.rows) > keeping.n_references:
+        kept = at_most(keeping.n_references, np.arange(len(sample.rows)), random_state)
+        references = sample.rows[kept]
     density = fit_density(
         decoded,
         residual,
-        inference.autoencoder.n_components,
-        weights=kept.weights,
+        n_components,
+        weights=sample.weights,
         inflation=inflation,
         one_unit=plan.columns.one_unit,
+        kept=kept,
+        groups=groups,
     )
-    return density, Trained(kept.rows, np.setdiff1d(trained, kept.rows), inflation)
+    return density, Trained(references, np.setdiff1d(trained, references), inflation)
 
 
 def fit_codes(
-    plan: Plan, data: Data, inference: Inference, random_state: np.random.RandomState
+    plan: Plan,
+    data: Data,
+    inference: Inference,
+    keeping: Keeping,
+    random_state: np.random.RandomState,
 ) -> CodeDensity:
     """Density of the codes of training rows."""
-    encoded = sample_by_weight(MAX_CODES, counting_rows(plan, data), data, random_state)
-    codes = inference.encode(SelectedRows(data.X, encoded.rows))
-    return fit_code_density(codes, encoded.weights, random_state)
+    n_codes = keeping.n_codes
+    encoded = sample_by_weight(n_codes, counting_rows(plan, data), data, random_state)
+    codes, weights = inference.encode(SelectedRows(data.X, encoded.rows)), encoded.weights
+    if keeping.means:
+        groups = group_rows(codes, n_codes, random_state)
+        codes, weights = group_means(codes, groups, weights), np.bincount(groups, weights)
+    return fit_code_density(codes, weights, random_state)

@@ -41,7 +41,8 @@ def scores_as_if_new(
 ) -> np.ndarray:
     """Log density of the given rows of X, as if the networks had not been trained on any."""
     scores = np.full(X.shape[0], np.nan)
-    scores[trained.references] = density.own_scores
+    if density.own_scores is not None:
+        scores[trained.references] = density.own_scores
     for group, inflation in (
         (np.intersect1d(rows, trained.others), trained.inflation),
         (np.setdiff1d(rows, np.union1d(trained.references, trained.others)), 1.0),

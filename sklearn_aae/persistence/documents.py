@@ -44,6 +44,8 @@ _LATER_PARAMETERS = {
     "propagation_weight": 0.0,
     "n_neighbors": 10,
     "categorical_features": "from_dtype",
+    "references": "rows",
+    "n_references": 2000,
 }
 
 
