@@ -1,6 +1,7 @@
 """Models in ONNX give the answers of the estimators, and pipelines with them convert."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -176,6 +177,8 @@ VARIANTS = {
         {"score_method": "discriminator", "prior": priors.MixtureOfGaussians(3)},
         "score_samples",
     ),
+    "means of rows": ({"references": "means"}, "score_samples"),
+    "few references": ({"n_references": 20}, "score_samples"),
     "as they are": ({"standardize": False}, "reconstruct"),
     **{
         f"activation {name}": ({"activation": name}, "reconstruct")
@@ -280,6 +283,22 @@ def test_a_pipeline_with_codes_in_the_middle_converts(X, y):
     label, p = run.run(None, {"X": X})
     np.testing.assert_allclose(p, pipeline.predict_proba(X), atol=1e-4)
     assert np.mean(label == pipeline.predict(X)) > 0.99
+
+
+@pytest.mark.thorough
+def test_the_pipeline_of_the_readme_converts():
+    readme = Path(__file__).parents[1] / "README.md"
+    (code,) = (
+        block.split("```")[0]
+        for block in readme.read_text().split("```python\n")
+        if "make_pipeline(" in block.split("```")[0]
+    )
+    names = {}
+    exec(code, names)
+    X = names["X_test"].astype(np.float32)
+    label, p = converted(names["classifier"], X, options={"zipmap": False}).run(None, {"X": X})
+    np.testing.assert_allclose(p, names["classifier"].predict_proba(X), atol=1e-4)
+    assert np.mean(label == names["classifier"].predict(X)) > 0.99
 
 
 @pytest.mark.thorough

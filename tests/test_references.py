@@ -96,6 +96,11 @@ def test_as_many_references_as_asked_for(n_references, X):
     assert np.isfinite(fitted.sample(20, random_state=0)).all()
 
 
+def test_references_of_wide_rows_are_bounded_in_memory(X, monkeypatch):
+    monkeypatch.setattr("sklearn_aae._learned.references._MAX_VALUES", 6 * 100)
+    assert len(model().fit(X)._density.references) == 100
+
+
 def test_more_references_than_rows_are_all_rows(of_rows, X):
     assert_array_equal(model(n_references=10**6).fit(X).score_samples(X), of_rows.score_samples(X))
 

@@ -26,7 +26,7 @@ from sklearn_aae._estimators.parameters import (
 from sklearn_aae._estimators.trained import check_n_samples, check_n_steps, check_same_number
 from sklearn_aae._learned.codes import draw_codes
 from sklearn_aae._learned.flow import Transport
-from sklearn_aae._learned.references import Keeping, fit_codes, fit_rows
+from sklearn_aae._learned.references import Keeping, fit_codes, fit_rows, resolve_keeping
 from sklearn_aae._learned.transport import fit_transport
 from sklearn_aae._rows.inference import Inference
 from sklearn_aae._rows.labels import check_component_labels
@@ -82,9 +82,10 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
         are, or means of groups of at least 5 like rows (of all, where there are fewer), 20 on
         average, so that no single row can be read from the model.
 
-    n_references : int, default=2000
-        How many references at most, and a tenth of how many codes: fewer make scores faster and
-        files smaller, and cost some of the ranking. What they cost is in the guide on deploying.
+    n_references : int or "auto", default="auto"
+        How many references at most, and a tenth of how many codes. "auto" is 2,000, and of rows of
+        more than 2,000 columns as many as hold 4 million values. Fewer make scores faster and files
+        smaller, and cost some of the ranking: the guide on deploying says how much.
 
     Attributes
     ----------
@@ -179,7 +180,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
         "sampler": [StrOptions({"density", "prior"})],
         "contamination": [StrOptions({"auto"}), Interval(numbers.Real, 0, 0.5, closed="right")],
         "references": [StrOptions({"rows", "means"})],
-        "n_references": [Interval(numbers.Integral, 1, None, closed="left")],
+        "n_references": [StrOptions({"auto"}), Interval(numbers.Integral, 1, None, closed="left")],
     }
 
     def __init__(
@@ -218,7 +219,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
         sampler: str = "density",
         contamination: float | str = "auto",
         references: str = "rows",
-        n_references: int = 2000,
+        n_references: int | str = "auto",
         callbacks: Any = None,
         device: Any = "auto",
         precision: str = "float32",
@@ -332,7 +333,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
     ) -> dict[str, Any]:
         net.module_.flow = self._transport(plan, data, net, inference)
         learned = super()._learn(plan, data, net, inference, random_state)
-        keeping = Keeping(int(self.n_references), means=self.references == "means")
+        keeping = resolve_keeping(self.references, self.n_references, inference.n_features)
         density, trained = fit_rows(plan, data, inference, keeping, random_state)
         code_density = fit_codes(plan, data, inference, keeping, random_state)
         scored = self._learn_scores(plan, data, net, inference, density, trained, random_state)

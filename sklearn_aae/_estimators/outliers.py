@@ -39,7 +39,7 @@ class ScoringAdversarialAutoencoder(OutlierMixin, BaseAdversarialAutoencoder):
     normalizing_flow: bool
     contamination: float | str
     references: str
-    n_references: int
+    n_references: int | str
     offset_: float
     _density: Density
     _held_out_scores: np.ndarray | None

@@ -132,6 +132,8 @@ def as_if_new(
     decoded: np.ndarray, residual: np.ndarray, inflation: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Split of training rows with residuals as large as those of rows not trained on."""
+    if inflation == 1:
+        return decoded, residual
     larger = math.sqrt(inflation) * residual
     return decoded + (residual - larger), larger
 

@@ -20,6 +20,9 @@ from sklearn_aae._rows.chunks import SelectedRows
 from sklearn_aae._rows.inference import Inference
 from sklearn_aae._training.plan import Data, Plan
 
+# Of reference rows: 32 MiB, and as much again for their residuals.
+_MAX_VALUES = 4_000_000
+
 # The threshold and p-values of more scores would be no surer.
 MAX_SCORED = 100_000
 
@@ -75,11 +78,20 @@ class Keeping(NamedTuple):
 
     n_references: int = N_REFERENCES
     means: bool = False
+    n_looked_at: int = N_REFERENCES
 
     @property
     def n_codes(self) -> int:
         """How many codes at most."""
         return 10 * self.n_references
+
+
+def resolve_keeping(references: str, n_references: int | str, n_features: int) -> Keeping:
+    """What is kept of rows of so many columns."""
+    bounded = max(1, min(N_REFERENCES, _MAX_VALUES // n_features))
+    n = bounded if isinstance(n_references, str) else int(n_references)
+    # Fewer references are no reason to know less of the whole of the table.
+    return Keeping(n, references == "means", max(n, bounded))
 
 
 class Trained(NamedTuple):
@@ -103,13 +115,11 @@ def fit_rows(
 ) -> tuple[Density, Trained]:
     """Density of training rows, and what is known of them."""
     trained = counting_rows(plan, data)
-    # Fewer references are no reason to know less of the whole of the table.
-    n_looked_at = max(keeping.n_references, N_REFERENCES)
-    sample = sample_by_weight(n_looked_at, trained, data, random_state)
+    sample = sample_by_weight(keeping.n_looked_at, trained, data, random_state)
     decoded, residual = inference.split_rows(SelectedRows(data.X, sample.rows))
     inflation = 1.0
     if plan.held_out is not None:
-        _, of_held_out = inference.split_rows(plan.held_out[:N_REFERENCES])
+        _, of_held_out = inference.split_rows(plan.held_out[: keeping.n_looked_at])
         inflation = residual_inflation(residual, of_held_out)
     n_components = inference.autoencoder.n_components
     references, kept, groups = sample.rows, None, None

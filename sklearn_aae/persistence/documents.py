@@ -45,7 +45,7 @@ _LATER_PARAMETERS = {
     "n_neighbors": 10,
     "categorical_features": "from_dtype",
     "references": "rows",
-    "n_references": 2000,
+    "n_references": "auto",
 }
 
 

@@ -39,7 +39,8 @@ def save(estimator: BaseAdversarialAutoencoder, path: str | os.PathLike[str]) ->
     own, optimisers from outside torch) are an error.
 
     The file tells about training rows: the density of an `AdversarialAutoencoder` keeps up to
-    2,000 of them as references, and up to 20,000 codes.
+    2,000 of them as references, and up to 20,000 codes; with ``references="means"``, means of
+    groups instead.
 
     Parameters
     ----------
