@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from sklearn_aae._graphs.methods import METHODS, Method
 from sklearn_aae._graphs.parts import Parts
+from sklearn_aae._graphs.tables import described as described_columns
 
 if TYPE_CHECKING:
     import onnx
@@ -46,6 +47,11 @@ def to_onnx(
     ``(n_samples, n_features_in_)``), "Z" (codes, float ``(n_samples, n_components_)``) and "y"
     (labels, ``(n_samples,)``: int64, float64, bool or strings, as `classes_` are). The metadata of
     the model say the version of this package, class, method, names of the columns and classes.
+
+    A model that was fitted to a table takes and gives one number for each cell: of a date or a
+    duration its seconds, of a boolean 1 or 0, of a category its position among "categories", from
+    0, as the metadata entry "columns" (JSON) lists them for each column. NaN is a missing cell,
+    and -1 a category that `fit` has not seen. Dates need ``dtype=numpy.float64``.
 
     Parameters
     ----------
@@ -81,8 +87,8 @@ def to_onnx(
 
     Notes
     -----
-    Labels that `fit` has not seen make NaN, since a graph raises no errors. Values that are no
-    numbers are not refused either: check rows before.
+    Labels that `fit` has not seen make NaN, since a graph raises no errors. So do missing cells of
+    models that were fitted to rows without any; infinite values are not refused: check rows before.
 
     Examples
     --------
@@ -115,13 +121,6 @@ def to_onnx(
     opset = _checked_opset(opset)
     numpy_dtype = _checked_dtype(dtype)
     check_is_fitted(model, "net_")
-    table = vars(model).get("_table")
-    if table is not None and table.has_gaps:
-        raise ValueError(
-            "A graph takes rows of numbers, none of them missing, and this model was fitted to a "
-            "table with missing cells, categories, booleans or dates. Use sklearn_aae.save, or fit "
-            "to numbers without gaps."
-        )
     parts = Parts(model, numpy_dtype)
     made = builders[method](parts)
     onnx_model = _exported(made, parts, opset)
@@ -290,12 +289,14 @@ def _describe(onnx_model: onnx.ModelProto, model: Any, method: str) -> None:
 
     names = getattr(model, "feature_names_in_", None)
     classes = getattr(model, "classes_", None)
+    table = vars(model).get("_table")
     described = {
         "sklearn_aae_version": version("sklearn-aae"),
         "class": type(model).__name__,
         "method": method,
         **({} if names is None else {"feature_names": json.dumps(names.tolist())}),
         **({} if classes is None else {"classes": json.dumps(classes.tolist())}),
+        **({} if table is None else {"columns": json.dumps(described_columns(table))}),
     }
     helper.set_model_props(onnx_model, described)
     onnx_model.producer_name = "sklearn-aae"

@@ -9,12 +9,29 @@ import torch
 from torch import Tensor
 
 from sklearn_aae._graphs.parts import Parts
+from sklearn_aae._graphs.tables import corrected
 from sklearn_aae._learned.density import FURTHEST, OF_NEIGHBORS, SAME, Density
+from sklearn_aae._learned.neighbors import SPARE
 from sklearn_aae._learned.scores import discriminator_score, prior_score, reconstruction_score
 
 
 def scores_of(parts: Parts) -> Callable[[Tensor], Tensor]:
     """The scores (n,) of rows X in float64, as `score_samples` of the estimator gives them."""
+    score = _scores_by_method(parts)
+    correction = vars(parts.model).get("_gap_correction")  # not in older files
+    if not parts.has_gaps or correction is None:
+        return score
+    surprise = parts.model._surprise
+
+    def of_cells(X: Tensor) -> Tensor:
+        cells = parts.cells(X)
+        scores = corrected(score(X), cells.missing, correction)
+        return scores - surprise * cells.unseen.double().sum(dim=1)
+
+    return of_cells
+
+
+def _scores_by_method(parts: Parts) -> Callable[[Tensor], Tensor]:
     model, inference, autoencoder = parts.model, parts.inference, parts.autoencoder
     match model.score_method:
         case "log_likelihood":
@@ -55,19 +72,21 @@ def _density_score(parts: Parts, X: Tensor) -> Tensor:
 
 
 def _nearest(density: Density, queries: Tensor) -> tuple[Tensor, Tensor]:
-    """Squared distances to the nearest references and their positions, (n, k): one matrix product.
+    """Squared distances to the nearest references and their positions, (n, k).
 
-    In double precision also for rows in float32: the products are larger than what is left of
-    their differences.
+    In double precision also for rows in float32. Matrix products tell which references are near, and
+    differences how near: what is left of the products of rows that are nearly equal is rounding.
     """
     references = torch.from_numpy(density.references)
     center = references.mean(dim=0)
     references, queries = references - center, queries - center
     half_norms = 0.5 * references.square().sum(dim=1)
     halves = half_norms - queries @ references.T
-    least = halves.topk(density.n_neighbors, largest=False)
-    squares = 2 * least.values + queries.square().sum(dim=1, keepdim=True)
-    return squares.clamp(min=0), least.indices
+    n_found = min(density.n_neighbors + SPARE, len(references))
+    found = halves.topk(n_found, largest=False).indices
+    differences = references[found] - queries[:, None]
+    least = differences.square().sum(dim=2).topk(density.n_neighbors, largest=False)
+    return least.values, found.gather(1, least.indices)
 
 
 def _distance_from_center(density: Density, center: np.ndarray, queries: Tensor) -> Tensor:

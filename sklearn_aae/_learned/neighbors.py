@@ -9,7 +9,7 @@ import torch
 # smaller than these. Below this share of them they are taken from differences, which takes longer,
 # and of some more neighbours, since their order may change.
 _NEAR = {torch.float32: 0.1, torch.float64: 1e-6}
-_SPARE = 2
+SPARE = 2
 
 
 class NeighborSearch:
@@ -78,7 +78,7 @@ class NeighborSearch:
         if excluded is not None:
             rows = np.flatnonzero(excluded >= 0)
             halves[torch.from_numpy(rows), torch.from_numpy(excluded[rows])] = torch.inf
-        n_found = min(n_neighbors + _SPARE, len(references) - (excluded is not None))
+        n_found = min(n_neighbors + SPARE, len(references) - (excluded is not None))
         found = halves.topk(n_found, largest=False)
         squares = 2 * (found.values + half_norms[:, None])
         largest = self._half_norms[found.indices].amax(dim=1) + half_norms
