@@ -26,7 +26,7 @@ from sklearn_aae._estimators.parameters import (
 from sklearn_aae._estimators.trained import check_n_samples, check_n_steps, check_same_number
 from sklearn_aae._learned.codes import draw_codes
 from sklearn_aae._learned.flow import Transport
-from sklearn_aae._learned.references import Keeping, fit_codes, fit_rows, resolve_keeping
+from sklearn_aae._learned.references import fit_codes, fit_rows, resolve_keeping
 from sklearn_aae._learned.transport import fit_transport
 from sklearn_aae._rows.inference import Inference
 from sklearn_aae._rows.labels import check_component_labels
@@ -334,8 +334,8 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
         net.module_.flow = self._transport(plan, data, net, inference)
         learned = super()._learn(plan, data, net, inference, random_state)
         keeping = resolve_keeping(self.references, self.n_references, inference.n_features)
-        density, trained = fit_rows(plan, data, inference, keeping, random_state)
-        code_density = fit_codes(plan, data, inference, keeping, random_state)
+        density, trained = fit_rows(plan, data, inference, random_state, keeping)
+        code_density = fit_codes(plan, data, inference, random_state, keeping)
         scored = self._learn_scores(plan, data, net, inference, density, trained, random_state)
         return learned | {"_density": density, "_code_density": code_density} | scored
 
@@ -350,7 +350,7 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
         random_state = np.random.RandomState(net.seed)
         return fit_transport(
             transport,
-            fit_codes(plan, data, inference, Keeping(), random_state),
+            fit_codes(plan, data, inference, random_state),
             plan.prior,
             net.seed,
             net.device,

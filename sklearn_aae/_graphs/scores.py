@@ -74,8 +74,8 @@ def _density_score(parts: Parts, X: Tensor) -> Tensor:
 def _nearest(density: Density, queries: Tensor) -> tuple[Tensor, Tensor]:
     """Squared distances to the nearest references and their positions, (n, k).
 
-    In double precision also for rows in float32. Matrix products tell which references are near, and
-    differences how near: what is left of the products of rows that are nearly equal is rounding.
+    In double precision also for rows in float32. Matrix products tell which references are near,
+    and differences how near: of rows that are nearly equal, products leave nothing but rounding.
     """
     references = torch.from_numpy(density.references)
     center = references.mean(dim=0)

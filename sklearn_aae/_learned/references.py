@@ -86,6 +86,9 @@ class Keeping(NamedTuple):
         return 10 * self.n_references
 
 
+USUAL = Keeping()
+
+
 def resolve_keeping(references: str, n_references: int | str, n_features: int) -> Keeping:
     """What is kept of rows of so many columns."""
     bounded = max(1, min(N_REFERENCES, _MAX_VALUES // n_features))
@@ -110,8 +113,8 @@ def fit_rows(
     plan: Plan,
     data: Data,
     inference: Inference,
-    keeping: Keeping,
     random_state: np.random.RandomState,
+    keeping: Keeping = USUAL,
 ) -> tuple[Density, Trained]:
     """Density of training rows, and what is known of them."""
     trained = counting_rows(plan, data)
@@ -147,8 +150,8 @@ def fit_codes(
     plan: Plan,
     data: Data,
     inference: Inference,
-    keeping: Keeping,
     random_state: np.random.RandomState,
+    keeping: Keeping = USUAL,
 ) -> CodeDensity:
     """Density of the codes of training rows."""
     n_codes = keeping.n_codes
