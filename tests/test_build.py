@@ -18,7 +18,12 @@ from sklearn_aae._training.networks import (
     resolve_layer_sizes,
     seeded_global_generator,
 )
-from sklearn_aae._training.plan import resolve_batch_size, resolve_max_iter, resolve_n_components
+from sklearn_aae._training.plan import (
+    resolve_batch_size,
+    resolve_max_iter,
+    resolve_n_components,
+    resolve_n_iter_no_change,
+)
 from sklearn_aae.modules import ConvolutionalDecoder, ConvolutionalEncoder, MultilayerPerceptron
 from sklearn_aae.priors import Normal
 
@@ -108,6 +113,12 @@ def test_auto_epochs_spend_a_budget_of_steps_within_bounds(
 @pytest.mark.parametrize("max_iter", [1, 5000])
 def test_a_given_number_of_epochs_is_kept(max_iter):
     assert resolve_max_iter(max_iter, 100, 10, 8) == max_iter
+
+
+@pytest.mark.parametrize(("n_epochs", "expected"), [(1, 1), (4, 1), (9, 1), (60, 6), (300, 30)])
+def test_patience_fits_the_training(n_epochs, expected):
+    assert resolve_n_iter_no_change("auto", n_epochs) == expected
+    assert resolve_n_iter_no_change(7, n_epochs) == 7
 
 
 # Device ---------------------------------------------------------------------------------------

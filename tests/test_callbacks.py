@@ -9,7 +9,9 @@ import torch
 
 from sklearn_aae._learned.match import told_apart
 from sklearn_aae._training.net import TrainingStopped
+from sklearn_aae._training.terms import Classification
 from sklearn_aae.callbacks import EarlyStopping, LearningRateDecay, PriorMatch, Progress
+from sklearn_aae.callbacks.held_out_labels import HeldOutLabels
 from sklearn_aae.priors import Empirical, MixtureOfGaussians, Normal, draw
 
 
@@ -20,6 +22,7 @@ class FakeNet:
         self.module_ = torch.nn.Linear(1, 1, bias=False)
         self.discriminators_ = torch.nn.ModuleDict()
         self.history = History()
+        self.progress_ = 0.0
 
 
 class History(list):
@@ -37,6 +40,7 @@ def run_epochs(stopping, losses, matches=None):
         if matches is not None:
             net.history[-1]["prior_match"] = matches[epoch - 1]
         torch.nn.init.constant_(net.module_.weight, epoch)
+        net.progress_ = epoch / len(losses)
         try:
             stopping.on_epoch_end(net)
         except TrainingStopped:
@@ -66,6 +70,33 @@ def test_early_stopping_counts_the_match_beyond_its_null_level():
     # Below the null level a smaller distance is luck and counts nothing.
     weight, _ = run_epochs(stopping, [1.0, 1.0, 0.9, 1.05], [0.9, 0.05, 0.5, 0.0])
     assert weight == 2
+
+
+def test_epochs_before_the_last_term_begins_neither_end_the_training_nor_are_gone_back_to():
+    stopping = EarlyStopping(n_iter_no_change=2, tol=0.0, monitor=None, start=0.6)
+    assert run_epochs(stopping, [1, 2, 3, 3, 3, 9, 8, 8, 8, 7]) == (7, 9)
+    assert run_epochs(stopping, [1, 2, 3]) == (2, None)
+
+
+def test_early_stopping_counts_held_out_labels():
+    classification = Classification(weight=1.0)
+    monitor = HeldOutLabels(classification, n_classes=4)
+    net = FakeNet()
+    net.history.append({"epoch": 1, "valid_loss": 0.5})
+    monitor.on_epoch_begin(net)
+    q = torch.tensor([[0.7, 0.1, 0.1, 0.1], [0.25, 0.25, 0.25, 0.25], [0.1, 0.6, 0.2, 0.1]])
+    for part in (slice(0, 2), slice(2, 3)):
+        batch = (None, {"y": torch.tensor([0, -1, 2])[part]})
+        monitor.on_batch_end(net, batch=batch, training=False, categories=q[part])
+    monitor.on_batch_end(net, batch=None, training=True)
+    monitor.on_epoch_end(net)
+    expected = -(math.log(0.7) + math.log(0.2)) / 2
+    assert net.history[-1]["valid_classification_loss"] == pytest.approx(expected)
+    stopping = EarlyStopping(n_iter_no_change=2, tol=0.0, monitor=None, labels=monitor)
+    stopping.on_train_begin(net)
+    stopping.on_epoch_end(net)
+    # One is what equal probabilities cost, in every part.
+    assert stopping.best_criterion_ == pytest.approx(0.5 + expected / math.log(4))
 
 
 @pytest.mark.parametrize("k", [1, 2, 16])

@@ -394,6 +394,46 @@ def test_early_stopping_holds_out_no_scarce_label():
     assert_array_equal(np.sort(np.r_[training, held_out]), np.arange(90))
 
 
+def test_early_stopping_waits_for_the_virtual_adversarial_term():
+    # No improvement is large enough: it would stop at once.
+    parameters = {"early_stopping": True, "n_iter_no_change": 1, "tol": 10.0, "max_iter": 20}
+    few, without = (
+        make(**parameters, virtual_adversarial_weight=weight).fit(X, FEW) for weight in (1.0, 0.0)
+    )
+    assert without.n_iter_ == 2
+    assert few.history_["virtual_adversarial_loss"][few.n_iter_ - 1] > 0
+    assert few.n_iter_ < 12
+
+
+def test_early_stopping_watches_held_out_labels():
+    model = make(early_stopping=True, max_iter=8, n_iter_no_change=8, random_state=0).fit(X, Y)
+    labels = np.array(model.history_["valid_classification_loss"])
+    rest = np.array(model.history_["early_stopping_criterion"]) - labels / np.log(3)
+    assert (rest >= model.history_["valid_loss"]).all()
+    assert labels[-1] < labels[0]
+    # Where none is held out, there is nothing to watch.
+    unlabelled = make(early_stopping=True).fit(X, FEW)
+    assert "valid_classification_loss" not in unlabelled.history_
+
+
+@pytest.mark.thorough
+def test_early_stopping_costs_no_accuracy():
+    images, digits = load_digits(return_X_y=True)
+    accuracy = {True: [], False: []}
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        training, test = np.split(rng.permutation(len(images)), [1347])
+        labels = np.full(len(training), -1)
+        for digit in range(10):
+            labels[rng.choice(np.flatnonzero(digits[training] == digit), 5, replace=False)] = digit
+        for early_stopping, scores in accuracy.items():
+            model = AdversarialAutoencoderClassifier(
+                early_stopping=early_stopping, random_state=seed
+            ).fit(images[training], labels)
+            scores.append(model.score(images[test], digits[test]))
+    assert np.mean(accuracy[True]) > np.mean(accuracy[False]) - 0.005
+
+
 @pytest.mark.parametrize("n_unlabelled", [0, 1, 8, 10])
 def test_early_stopping_with_few_unlabelled_rows(n_unlabelled):
     y = Y.copy()

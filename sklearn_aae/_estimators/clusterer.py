@@ -199,7 +199,7 @@ class AdversarialAutoencoderClusterer(
         max_iter: int | str = "auto",
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
+        n_iter_no_change: int | str = "auto",
         tol: float = 1e-4,
         warm_start: bool = False,
         cluster_prior: Any = "uniform",

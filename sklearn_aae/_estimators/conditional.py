@@ -112,7 +112,7 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, LabelledAdversaria
         max_iter: int | str = "auto",
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
+        n_iter_no_change: int | str = "auto",
         tol: float = 1e-4,
         warm_start: bool = False,
         callbacks: Any = None,

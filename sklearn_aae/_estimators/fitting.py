@@ -51,7 +51,9 @@ from sklearn_aae._training.plan import (
     hold_out,
     resolve_batch_size,
     resolve_max_iter,
+    resolve_n_iter_no_change,
 )
+from sklearn_aae._training.terms import Classification, last_start
 from sklearn_aae._training.train import losses_of, settle, train, training_rows, watched_rows
 from sklearn_aae.callbacks import (
     AdversarialTraining,
@@ -62,6 +64,7 @@ from sklearn_aae.callbacks import (
     Progress,
 )
 from sklearn_aae.callbacks.checkpoint import check_resumable, split_checkpoints
+from sklearn_aae.callbacks.held_out_labels import HeldOutLabels
 from sklearn_aae.callbacks.monitors import ScikitLearnCallbacks
 from sklearn_aae.priors import bind_prior
 
@@ -382,7 +385,7 @@ def _train(
     if watched is not None and monitor is not None:
         callbacks.append(monitor)
     if watched is not None and estimator.early_stopping:
-        callbacks.append(EarlyStopping(estimator.n_iter_no_change, estimator.tol, monitor))
+        callbacks += _stopping(estimator, plan, net, monitor)
     if estimator.verbose:
         callbacks.append(Progress(plan.n_epochs))
     callbacks.append(ScikitLearnCallbacks(estimator, context, told, snapshot))
@@ -398,6 +401,18 @@ def _train(
     net.callbacks_ = [
         (name, c) for name, c in net.callbacks_ if not isinstance(c, ScikitLearnCallbacks)
     ]
+
+
+def _stopping(
+    estimator: Any, plan: Plan, net: AdversarialNet, monitor: PriorMatch | None
+) -> list[Any]:
+    """Callbacks that end a training early: by held-out labels, or once all terms have begun."""
+    patience = resolve_n_iter_no_change(estimator.n_iter_no_change, plan.n_epochs)
+    terms = [term for term in net.terms if isinstance(term, Classification)]
+    if terms and plan.watched_labels is not None and (plan.watched_labels >= 0).any():
+        labels = HeldOutLabels(terms[0], plan.parts.n_classes)
+        return [labels, EarlyStopping(patience, estimator.tol, monitor, labels)]
+    return [EarlyStopping(patience, estimator.tol, monitor, start=last_start(net.terms))]
 
 
 def local_random_state(random_state: Any) -> np.random.RandomState:

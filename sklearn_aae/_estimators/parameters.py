@@ -47,7 +47,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "max_iter": [StrOptions({"auto"}), Interval(numbers.Integral, 1, None, closed="left")],
     "early_stopping": ["boolean"],
     "validation_fraction": [Interval(numbers.Real, 0, 1, closed="neither")],
-    "n_iter_no_change": [Interval(numbers.Integral, 1, None, closed="left")],
+    "n_iter_no_change": [StrOptions({"auto"}), Interval(numbers.Integral, 1, None, closed="left")],
     "tol": [Interval(numbers.Real, 0, None, closed="left")],
     "warm_start": ["boolean"],
     "callbacks": [None, "array-like"],
@@ -150,15 +150,18 @@ max_iter : int or "auto", default="auto"
 
 early_stopping : bool, default=False
     Stop when the reconstruction of held-out rows and the match of their codes with the prior
-    get no better, and go back to the best weights.
+    get no better, and go back to the best weights. In `AdversarialAutoencoderClassifier` also their
+    labels, where they have any; where they have none, not before the virtual adversarial term has
+    begun, after 30 % of the epochs.
 
 validation_fraction : float, default=0.1
     Share of rows that are not trained on, in (0, 1): for `early_stopping`, `p_values` and
     `prior_match_`. At most 10,000 rows; none of fewer than 20 unless `early_stopping` asks for
     them; none with `X_val`, which takes their place, and in `partial_fit`.
 
-n_iter_no_change : int, default=10
-    Epochs without improvement after which to stop. Only with `early_stopping`.
+n_iter_no_change : int or "auto", default="auto"
+    Epochs without improvement after which to stop; "auto" is a tenth of `max_iter`, 1 at least.
+    Only with `early_stopping`.
 
 tol : float, default=1e-4
     Improvement that counts. Only with `early_stopping`.

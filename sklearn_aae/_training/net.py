@@ -309,8 +309,9 @@ class AdversarialNet(NeuralNet):
             codes = self.module_.encode(x)
             output = self.module_.predicted(codes, x, targets.get("y"))
             loss = self.reconstruction_loss(output, x, targets.get("sample_weight"))
-        style = codes[:, : self.module_.n_components]
-        return {"loss": loss, "y_pred": output, "codes": style, "losses": {}}
+        style, categories = codes.tensor_split((self.module_.n_components,), dim=1)
+        parts = {"codes": style, "categories": categories}
+        return {"loss": loss, "y_pred": output, "losses": {}, **parts}
 
     def autocast(self) -> Any:
         """Context for forward passes in training."""

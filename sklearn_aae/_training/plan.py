@@ -200,6 +200,11 @@ def resolve_batch_size(batch_size: int | str, n_samples: int) -> int:
     return min(int(batch_size), n_samples)
 
 
+def resolve_n_iter_no_change(n_iter_no_change: int | str, n_epochs: int) -> int:
+    """Epochs without improvement after which to stop; "auto" is a tenth of all, 1 at least."""
+    return max(1, round(n_epochs / 10)) if n_iter_no_change == "auto" else int(n_iter_no_change)
+
+
 def resolve_max_iter(
     max_iter: int | str,
     n_samples: int,

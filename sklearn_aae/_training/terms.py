@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -28,6 +29,11 @@ class Batch(NamedTuple):
 def cross_entropy(p: Tensor, q: Tensor) -> Tensor:
     """-sum of p log q in nats, (n,), for probabilities p and q (n, n_classes)."""
     return -(p * q.clamp(min=torch.finfo(q.dtype).tiny).log()).sum(dim=1)
+
+
+def last_start(terms: Iterable[Any]) -> float:
+    """Share of the training after which all terms that count have begun."""
+    return max((getattr(term, "START", 0.0) for term in terms if term.weight > 0), default=0.0)
 
 
 def reweighted(q: Tensor, ratio: np.ndarray | None) -> Tensor:
@@ -74,11 +80,17 @@ class Classification:
         if "labelled" in targets:
             x, targets = targets["labelled"]
             codes = autoencoder.encode(net.corrupted(x, len(x)), net.generator_)
-        q = reweighted(codes[:, autoencoder.n_components :], self.ratio)
-        y = torch.nn.functional.one_hot(targets["y"], q.shape[1]).to(q.dtype)
+        losses = self.of_rows(codes[:, autoencoder.n_components :], targets["y"])
+        return weighted_mean(losses, targets.get("sample_weight"))
+
+    def of_rows(self, q: Tensor, y: Tensor) -> Tensor:
+        """Loss (n,) in nats of probabilities q (n, n_classes) with labels y (n,), 0 of others."""
+        q = reweighted(q, self.ratio)
+        p = torch.nn.functional.one_hot(y.clamp(min=0), q.shape[1]).to(q.dtype)
+        p = p * (y >= 0)[:, None]
         if self.class_weight is not None:
-            y = y * torch.as_tensor(self.class_weight, dtype=q.dtype, device=q.device)
-        return weighted_mean(cross_entropy(y, q), targets.get("sample_weight"))
+            p = p * torch.as_tensor(self.class_weight, dtype=q.dtype, device=q.device)
+        return cross_entropy(p, q)
 
 
 @dataclass(frozen=True)

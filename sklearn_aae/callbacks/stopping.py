@@ -10,6 +10,7 @@ from skorch.callbacks import Callback
 
 from sklearn_aae._training.net import TrainingStopped
 from sklearn_aae._training.state import all_finite, copy_networks, restore_networks
+from sklearn_aae.callbacks.held_out_labels import HeldOutLabels
 from sklearn_aae.callbacks.prior_match import PriorMatch
 
 
@@ -67,8 +68,9 @@ class EarlyStopping(Callback):
     """Stop when held-out rows get no better, and go back to the best weights.
 
     What has to fall is the held-out reconstruction loss plus what the distance of held-out codes
-    from the prior exceeds its null level by; both are free of units. The adversarial losses say
-    who is winning, not how good the codes are, and are not looked at.
+    from the prior exceeds its null level by, and, where held-out rows have labels, their loss over
+    that of knowing nothing; all are free of units. The adversarial losses say who is winning, not
+    how good the codes are, and are not looked at.
 
     Parameters
     ----------
@@ -78,6 +80,11 @@ class EarlyStopping(Callback):
         Smallest fall of the criterion that counts.
     monitor : PriorMatch or None
         Source of the distance; None without a game.
+    labels : HeldOutLabels or None, default=None
+        Source of the loss of held-out labels; None where there are none.
+    start : float, default=0.0
+        Share of the training before which epochs do not count: weights that a term of the loss has
+        not seen yet are not to be gone back to.
 
     Attributes
     ----------
@@ -96,10 +103,19 @@ class EarlyStopping(Callback):
     True
     """
 
-    def __init__(self, n_iter_no_change: int, tol: float, monitor: PriorMatch | None) -> None:
+    def __init__(
+        self,
+        n_iter_no_change: int,
+        tol: float,
+        monitor: PriorMatch | None,
+        labels: HeldOutLabels | None = None,
+        start: float = 0.0,
+    ) -> None:
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.monitor = monitor
+        self.labels = labels
+        self.start = start
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         self.best_criterion_ = math.inf
@@ -112,7 +128,11 @@ class EarlyStopping(Callback):
         criterion = row["valid_loss"]
         if self.monitor is not None:
             criterion += max(0.0, row["prior_match"] - self.monitor.null_)
+        if self.labels is not None:
+            criterion += row["valid_classification_loss"] / self.labels.unit
         net.history.record("early_stopping_criterion", criterion)
+        if self.start > 0 and net.progress_ < self.start:
+            return
         if criterion < self.best_criterion_ - self.tol:
             self._n_stale = 0
         else:
