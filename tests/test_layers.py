@@ -22,8 +22,8 @@ FLOORS = [
     {"callbacks"},
     {"_learned"},
     {"_estimators"},
-    {"_graphs", "persistence"},
-    {"onnx"},
+    {"_graphs", "_workers", "persistence"},
+    {"dask", "onnx"},
     {"__init__"},
 ]
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}

@@ -376,6 +376,7 @@ def _train(
     context = estimator._init_callback_context(max_subtasks=plan.n_epochs)
     context.call_on_fit_task_begin(estimator=estimator, **told)
     net.batch_size = plan.batch_size
+    net.group = data.X.group if isinstance(data.X, Surveyed) else ALONE
     watched = watched_rows(plan, net.device)
 
     monitor = PriorMatch(plan.prior) if estimator.adversarial_weight > 0 else None
@@ -397,9 +398,12 @@ def _train(
     report_end(net, n_planned, standardize=estimator.standardize)
     context.call_on_fit_task_end(estimator=estimator, **told, reconstruction_attributes=snapshot)
     # What refers to the data goes with the training.
+    net.group = ALONE
     net.callbacks = estimator.callbacks
     net.callbacks_ = [
-        (name, c) for name, c in net.callbacks_ if not isinstance(c, ScikitLearnCallbacks)
+        (name, c)
+        for name, c in net.callbacks_
+        if not isinstance(c, ScikitLearnCallbacks) and c not in watchers
     ]
 
 

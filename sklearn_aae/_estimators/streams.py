@@ -14,16 +14,20 @@ from typing import Any, TypeVar, cast
 import narwhals as nw
 import numpy as np
 
-from sklearn_aae._estimators.reading import read, read_to_fit, table_of_array
+from sklearn_aae._estimators.reading import Given, read, read_to_fit, table_of_array
 from sklearn_aae._rows.census import Census
 from sklearn_aae._rows.chunked import ChunkedRows, Surveyed, draw_rows, survey
 from sklearn_aae._rows.columns import check_domain
 from sklearn_aae._rows.group import Group
 from sklearn_aae._rows.kinds import Number
 from sklearn_aae._rows.sources import SparseRows, TableRows
-from sklearn_aae._rows.stores import Chunk, chunks_of, is_chunked
+from sklearn_aae._rows.stores import Chunk, chunks_of, is_chunked, len_of, pieces
 from sklearn_aae._rows.table import Table, columns_of_table
 from sklearn_aae._training.plan import Data, n_to_hold_out
+
+# A chunk is worked on in pieces of about this many values: as large as it was read, with the copies
+# that a table makes on its way, it would take several times its own memory.
+_VALUES_PER_PIECE = 2**19
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
@@ -36,7 +40,7 @@ def open_chunks(
     Without a look at all of them, where it takes none to count them and to know the columns.
     """
     chunks = chunks_of(X) or []
-    first = next((rows for rows in map(_read, chunks, range(len(chunks))) if len_of(rows)), None)
+    first = next((head for head in map(_head, chunks, range(len(chunks))) if len_of(head)), None)
     if first is None:
         raise ValueError(
             f"X has no rows: Found array with 0 sample(s) in {len(chunks)} chunks while a minimum "
@@ -48,6 +52,7 @@ def open_chunks(
             table = None  # whether cells of an array are missing will show
     else:
         given = read(estimator, first, table)
+    dtype = _dtype(given)
     lengths = [chunk.n_rows for chunk in chunks]
     learning = reset and table is not None and not _only_numbers(table)
     if None in lengths or learning:
@@ -59,18 +64,20 @@ def open_chunks(
                 with _naming(i):
                     census.add(*columns_of_table(_two_dimensional(rows), None))
         if learning:
-            census.merge([other for other in group.gather(census) if other is not census])
+            # All count in the same order, and come to the same table.
+            census, *others = group.gather(census)
+            census.merge(others)
             table = census.table()
 
     def reader(i: int, chunk: Chunk) -> Callable[[], np.ndarray]:
-        return lambda: _cells(estimator, _read(chunk, i), i, table, given.rows.dtype)
+        return lambda: _cells(estimator, _read(chunk, i), i, table, dtype)
 
     rows = ChunkedRows(
         [reader(i, chunk) for i, chunk in enumerate(chunks)],
         [int(n or 0) for n in lengths],
         None if table is None else table.kinds,
         estimator.n_features_in_,
-        given.rows.dtype,
+        dtype,
         group,
     )
     if len(rows) < 2:
@@ -165,15 +172,26 @@ def in_chunks(method: _Method) -> _Method:
     def of_rows(self: Any, X: Any) -> Any:
         if not is_chunked(X):
             return method(self, X)
-        parts = [method(self, rows) for rows in _chunks_with_rows(X)]
-        if not parts:
+        parts = (method(self, rows) for rows in _pieces(X))
+        first = next(parts, None)
+        if first is None:
             raise ValueError(
                 f"X has no rows: Found array with 0 sample(s) in {X!r} while a minimum of 1 is "
                 f"required by {type(self).__name__}."
             )
-        if isinstance(parts[0], np.ndarray):
-            return np.concatenate(parts)
-        return nw.concat([nw.from_native(part, eager_only=True) for part in parts]).to_native()
+        n_rows = [chunk.n_rows for chunk in chunks_of(X) or []]
+        if not isinstance(first, np.ndarray):
+            frames = [nw.from_native(part, eager_only=True) for part in (first, *parts)]
+            return nw.concat(frames).to_native()
+        if None in n_rows:
+            return np.concatenate([first, *parts])
+        # Parts that are joined in the end would be in memory twice.
+        answer = np.empty((sum(n or 0 for n in n_rows), *first.shape[1:]), dtype=first.dtype)
+        start = 0
+        for part in (first, *parts):
+            answer[start : start + len(part)] = part
+            start += len(part)
+        return answer
 
     return cast(_Method, of_rows)
 
@@ -182,23 +200,28 @@ def mean_in_chunks(score: Callable[[Any], float], X: Any) -> float:
     """Mean over all rows of a mean over those of a chunk."""
     if not is_chunked(X):
         return score(X)
-    parts = [(score(rows), len_of(rows)) for rows in _chunks_with_rows(X)]
+    parts = [(score(rows), len_of(rows)) for rows in _pieces(X)]
     values, n = np.array(parts).reshape(-1, 2).T
     return float(np.average(values, weights=n))
 
 
-def _chunks_with_rows(X: Any) -> Iterator[Any]:
+def _pieces(X: Any) -> Iterator[Any]:
+    """All rows, in arrays or frames of a moderate number of values."""
     for i, chunk in enumerate(chunks_of(X) or []):
         rows = _read(chunk, i)
-        if len_of(rows):
-            with _naming(i):
-                yield rows
+        with _naming(i):
+            yield from pieces(rows, _rows_of_piece(rows))
 
 
-def len_of(rows: Any) -> int:
-    """Number of rows of an array or a frame."""
-    shape = getattr(rows, "shape", None)
-    return int(shape[0]) if shape else len(rows)
+def _rows_of_piece(rows: Any) -> int:
+    shape: tuple[int, ...] = getattr(rows, "shape", ())
+    return max(1, _VALUES_PER_PIECE // max(1, shape[1] if len(shape) > 1 else 1))
+
+
+def _head(chunk: Chunk, i: int) -> Any:
+    """Some rows of a chunk, which tell what its columns are."""
+    rows = _read(chunk, i)
+    return next(pieces(rows, _rows_of_piece(rows)), rows)
 
 
 def _read(chunk: Chunk, i: int) -> Any:
@@ -209,22 +232,34 @@ def _read(chunk: Chunk, i: int) -> Any:
         return rows
 
 
+def _dtype(given: Given) -> np.dtype:
+    """In which rows are held: of columns that are all of single precision, in that."""
+    if given.cells is not None and all(c.dtype[0].lower() == "float32" for c in given.cells):
+        return np.dtype(np.float32)
+    return np.dtype(given.rows.dtype)
+
+
 def _cells(estimator: Any, rows: Any, i: int, table: Table | None, dtype: np.dtype) -> np.ndarray:
     """A chunk as an array of one number for each cell, in a dtype that all chunks share."""
-    if len_of(rows) == 0:
-        return np.empty((0, estimator.n_features_in_), dtype=dtype)
+    n_rows = len_of(rows)
+    cells = np.empty((n_rows, estimator.n_features_in_), dtype=dtype)
+    start = 0
     with _naming(i):
-        cells = read(estimator, rows, table).rows
-        if isinstance(cells, SparseRows):
-            cells = cells[:]
-        elif isinstance(cells, TableRows):
-            cells = cells.codes
-        if np.result_type(cells.dtype, dtype) != dtype:
-            raise ValueError(
-                f"X: chunks have different dtypes: {dtype} in the first and {cells.dtype} in this "
-                "one. Give all the same."
-            )
-    return cells.astype(dtype, copy=False)
+        for piece in pieces(rows, _rows_of_piece(rows)):
+            given = read(estimator, piece, table)
+            part = given.rows
+            if isinstance(part, SparseRows):
+                part = part[:]
+            elif isinstance(part, TableRows):
+                part = part.codes
+            if given.cells is None and np.result_type(part.dtype, dtype) != dtype:
+                raise ValueError(
+                    f"X: chunks have different dtypes: {dtype} in the first and {part.dtype} in "
+                    "this one. Give all the same."
+                )
+            cells[start : start + len(part)] = part
+            start += len(part)
+    return cells
 
 
 def _two_dimensional(rows: Any) -> Any:

@@ -11,13 +11,22 @@ from sklearn.utils.random import sample_without_replacement
 
 from sklearn_aae._rows.group import Group
 from sklearn_aae._rows.kinds import Kind
-from sklearn_aae._rows.scaling import ColumnSums, MeasuredRows, chunk_size, column_ranges
+from sklearn_aae._rows.scaling import ColumnSums, MeasuredRows, column_ranges
 from sklearn_aae._rows.sources import TableRows
 
 # Rows that stand for all once the networks are trained: so many, or fewer of wide ones, whose
 # values are to take 128 MiB in float32 at most, but no fewer than the second number.
 _MAX_SAMPLED, _MIN_SAMPLED = 100_000, 10_000
 _MAX_VALUES = 2**25
+
+
+# Values that are worked on at a time, while a chunk and a window of chunks are in memory as well.
+_VALUES = 2**19
+
+
+def rows_at_a_time(n_columns: int) -> int:
+    """Number of rows of a chunk to work on at a time."""
+    return max(1, _VALUES // max(1, n_columns))
 
 
 class ChunkedRows:
@@ -131,10 +140,13 @@ class Surveyed(MeasuredRows):
         self.lengths = rows.lengths - np.diff(ends)
         self.first = rows.first - int(ends[0] if len(ends) else 0)
 
-    def read(self, i: int) -> Any:
-        """Rows of a chunk that are trained on, as the networks see them."""
+    def parts(self, i: int) -> Iterator[np.ndarray]:
+        """Rows of a chunk that are trained on, as the networks see them, some at a time."""
         start = int(self._rows.starts[i])
-        return self._rows.rows_of(_without(self._rows.cells(i), start, self._left_out))
+        cells = self._rows.cells(i)
+        for part in gen_batches(len(cells), rows_at_a_time(self.shape[1])):
+            kept = _without(cells[part], start + part.start, self._left_out)
+            yield self._rows.rows_of(kept)[:]
 
     def arrays(self) -> Iterator[Any]:
         """What tells these rows from others: sums and extremes of all, and a sample."""
@@ -165,22 +177,21 @@ def survey(rows: ChunkedRows, drawn: Drawn, sample_weight: np.ndarray | None) ->
     """
     counting, all_rows = ColumnSums(rows.shape[1]), _Extremes(rows.shape[1])
     held_out, sample, has_gaps = [], [], False
-    for start, cells in rows.cells_within():
-        held_out.append(_among(cells, start, drawn.held_out))
-        sample.append(_among(cells, start, drawn.sample))
-        has_gaps = has_gaps or bool(np.isnan(cells).any())
-        weight = None
-        if sample_weight is not None:
-            weight = _without(sample_weight[start : start + len(cells)], start, drawn.held_out)
-        trained = rows.rows_of(_without(cells, start, drawn.held_out))
-        for part in gen_batches(max(1, len(trained)), chunk_size(rows.shape[1])):
-            chunk = trained[part]
+    for first, cells in rows.cells_within():
+        held_out.append(_among(cells, first, drawn.held_out))
+        sample.append(_among(cells, first, drawn.sample))
+        for part in gen_batches(len(cells), rows_at_a_time(rows.shape[1])):
+            start = first + part.start
+            has_gaps = has_gaps or not np.isfinite(cells[part]).all()
+            chunk = rows.rows_of(_without(cells[part], start, drawn.held_out))[:]
             all_rows.add(chunk)
-            chunk, of_part = chunk.astype(np.float64), None
-            if weight is not None:
-                chunk, of_part = chunk[weight[part] > 0], weight[part][weight[part] > 0]
+            chunk, weight = chunk.astype(np.float64), None
+            if sample_weight is not None:
+                weight = sample_weight[start : first + part.stop]
+                weight = _without(weight, start, drawn.held_out)
+                chunk, weight = chunk[weight > 0], weight[weight > 0]
             if len(chunk) > 0:
-                counting.add(chunk, of_part)
+                counting.add(chunk, weight)
     empty = np.empty((0, rows.n_columns), dtype=rows.dtype)
     mine = (
         counting,
@@ -211,7 +222,8 @@ class _Extremes:
         self.lowest, self.highest = np.full(n_columns, np.nan), np.full(n_columns, np.nan)
 
     def add(self, chunk: np.ndarray) -> None:
-        self._take(*column_ranges(chunk))
+        if len(chunk) > 0:
+            self._take(*column_ranges(chunk))
 
     def merge(self, others: Sequence[_Extremes]) -> None:
         for other in others:

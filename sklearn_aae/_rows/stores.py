@@ -6,7 +6,7 @@ None of the libraries is imported: who has an array of one has imported it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -87,6 +87,23 @@ def is_chunked(X: Any) -> bool:
         ("dask.dataframe", "DataFrame"),
     )
     return isinstance(X, Chunks) or any(_is_a(X, *store) for store in stores)
+
+
+def len_of(rows: Any) -> int:
+    """Number of rows of an array or a frame."""
+    shape = getattr(rows, "shape", None)
+    return int(shape[0]) if shape else len(rows)
+
+
+def pieces(rows: Any, n_rows: int) -> Iterator[Any]:
+    """An array or a frame, so many rows at a time."""
+    for start in range(0, len_of(rows), n_rows):
+        if hasattr(rows, "iloc"):
+            yield rows.iloc[start : start + n_rows]
+        elif hasattr(rows, "slice"):
+            yield rows.slice(start, n_rows)
+        else:
+            yield rows[start : start + n_rows]
 
 
 def _is_a(X: Any, module: str, name: str) -> bool:

@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils import gen_batches
 from torch import Tensor
 
 from sklearn_aae._rows.batches import bytes_to_keep, moved, standardized
 from sklearn_aae._rows.chunked import Surveyed
-from sklearn_aae._rows.scaling import chunk_size
 
 
 class StreamedRows(torch.utils.data.Dataset):
@@ -160,10 +158,9 @@ class StreamedRows(torch.utils.data.Dataset):
         for i in chunks:
             if self._rows.lengths[i] == 0:
                 continue
-            rows = self._rows.read(i)
-            for part in gen_batches(len(rows), chunk_size(n_features)):
-                x = rows[part].astype(self._rows.dtype)  # a copy, to work in
-                x = standardized(x, self._center, self._scale, self._knee)
+            for rows in self._rows.parts(i):
+                copied = rows.astype(self._rows.dtype)  # to work in
+                x = standardized(copied, self._center, self._scale, self._knee)
                 window[start : start + len(x)] = x
                 start += len(x)
         return window

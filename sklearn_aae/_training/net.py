@@ -18,9 +18,11 @@ from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 
 from sklearn_aae._rows.batches import BatchIterator
+from sklearn_aae._rows.group import ALONE, Group
 from sklearn_aae._training.acceleration import autocast, compiled
 from sklearn_aae._training.corruption import corrupted, hides_cells
 from sklearn_aae._training.critics import weighted_mean
+from sklearn_aae._training.gradients import clear_gradients, gradients
 from sklearn_aae._training.pickling import (
     freeze,
     optimizer_state,
@@ -110,6 +112,8 @@ class AdversarialNet(NeuralNet):
         self.seed = seed
         self.terms = terms
         self.precision = precision
+        # Who trains together; of a training, not of a net.
+        self.group: Group = ALONE
         self.compiles_networks = False
         # Whether the networks draw from torch's global generator, which the caller then seeds.
         self.seeds_global_generator = False
@@ -240,7 +244,7 @@ class AdversarialNet(NeuralNet):
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
-            losses = step.pop("losses")
+            losses, n_rows = step.pop("losses"), step.pop("n_rows", len(batch[0]))
             losses[f"{prefix}_loss"] = step["loss"].detach()
             if training and len(rows) % _NORM_INTERVAL == 1:
                 losses["gradient_norm"] = self._gradient_norm()
@@ -250,7 +254,7 @@ class AdversarialNet(NeuralNet):
                 losses = {name: value.item() for name, value in losses.items()}
             # As `history.record_batch` does, which looks for its row anew for each value.
             rows[-1].update(losses)
-            rows[-1][f"{prefix}_batch_size"] = len(batch[0])
+            rows[-1][f"{prefix}_batch_size"] = n_rows
             self.notify("on_batch_end", batch=batch, training=training, **step)
         _as_floats(rows)
         self.history.record(prefix + "_batch_count", len(iterator))
@@ -269,6 +273,8 @@ class AdversarialNet(NeuralNet):
         clean_targets = {
             name: targets[name][n_corrupted:] for name in ("sample_weight", "y") if name in targets
         }
+        n_rows = targets.get("n_counted", len(x))
+        self.group.begin_step(n_rows, min(n_rows, len(clean)))
         losses = game.train_discriminators(self, clean, clean_targets)
 
         step = Batch(x, codes, targets, n_corrupted)
@@ -284,6 +290,13 @@ class AdversarialNet(NeuralNet):
         trained = self.optimizer_.param_groups[0]["params"]
         clear_gradients(self.optimizer_)
         loss.backward(inputs=trained)
+        losses["reconstruction_loss"] = reconstruction.detach()
+        for name, value in fooling.items():
+            losses[game.loss_name(name, "generator_loss")] = value.detach()
+        for name, value in further.items():
+            losses[f"{name}_loss"] = value.detach()
+        losses["loss"] = loss.detach()
+        losses = self.group.average(gradients(trained), losses)
         self.notify(
             "on_grad_computed",
             named_parameters=TeeGenerator(self.get_all_learnable_params()),
@@ -291,17 +304,13 @@ class AdversarialNet(NeuralNet):
             training=True,
         )
         self.optimizer_.step()
-        losses["reconstruction_loss"] = reconstruction.detach()
-        for name, value in fooling.items():
-            losses[game.loss_name(name, "generator_loss")] = value.detach()
-        for name, value in further.items():
-            losses[f"{name}_loss"] = value.detach()
-        return {"loss": loss, "y_pred": output, "losses": losses}
+        n_rows = self.group.n_rows(n_rows)
+        return {"loss": losses.pop("loss"), "y_pred": output, "losses": losses, "n_rows": n_rows}
 
     def _gradient_norm(self) -> Tensor:
         """Norm of the autoencoder's gradient in the last step."""
         trained = self.optimizer_.param_groups[0]["params"]
-        return torch.nn.utils.get_total_norm([p.grad for p in trained if p.grad is not None])
+        return torch.nn.utils.get_total_norm(gradients(trained))
 
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         x, targets = batch
@@ -419,13 +428,6 @@ class AdversarialNet(NeuralNet):
         """Let the optimisers of a restored net go on as a plain state says."""
         for name in OPTIMIZERS:
             restore_optimizer(getattr(self, f"{name}_"), state[f"{name}_state"])
-
-
-def clear_gradients(optimizer: torch.optim.Optimizer) -> None:
-    """What ``optimizer.zero_grad()`` does, without what it tells torch's profiler and compiler."""
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            parameter.grad = None
 
 
 def _parameters_of(function: Any) -> Any:

@@ -173,6 +173,14 @@ def fingerprint(net: Any, rows: Any, held_out: Any) -> str:
     return digest.hexdigest()
 
 
+def digest_of_networks(net: Any) -> str:
+    """Digest of all weights and of the optimisers' memory."""
+    digest = hashlib.blake2b(digest_size=16)
+    for leaf in _leaves(to_arrays(copy_networks(net))):
+        digest.update(leaf.tobytes() if isinstance(leaf, np.ndarray) else repr(leaf).encode())
+    return digest.hexdigest()
+
+
 def _decisive(net: Any, rows: Any, held_out: Any) -> Iterator[Any]:
     # Not to the bit with other versions.
     yield from (version("sklearn-aae"), torch.__version__, np.__version__)

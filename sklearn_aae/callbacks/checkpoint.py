@@ -77,6 +77,17 @@ class Checkpoint(Callback):
         self.every = every
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        rows, held_out = net.get_split_datasets(X, y)
+        state = self.open(fingerprint(net, rows, held_out))
+        self._n_before = len(net.history)
+        if state is None:
+            return
+        restore_training(net, state)
+        self.n_epochs_resumed_ = len(net.history) - self._n_before
+        net.n_epochs_resumed_ = self.n_epochs_resumed_
+
+    def open(self, digest: str) -> dict[str, Any] | None:
+        """The state of a training with this digest; None where none was written."""
         if not isinstance(self.every, numbers.Integral) or self.every < 1:
             raise ValueError(
                 f"Checkpoint: every must be an int of at least 1, the number of epochs from one "
@@ -85,30 +96,28 @@ class Checkpoint(Callback):
         directory = Path(self.directory)
         with _naming_directory(directory):
             directory.mkdir(parents=True, exist_ok=True)
-            rows, held_out = net.get_split_datasets(X, y)
-            self.path_ = directory / f"training-{fingerprint(net, rows, held_out)}.npz"
+            self.path_ = directory / f"training-{digest}.npz"
             remove_leftovers(self.path_)
             check_writable(self.path_)
         self.n_epochs_resumed_ = 0
-        self._n_before = len(net.history)
         try:
-            state = load_state(self.path_)
+            return load_state(self.path_)
         except FileNotFoundError:
-            return
-        restore_training(net, state)
-        self.n_epochs_resumed_ = len(net.history) - self._n_before
-        net.n_epochs_resumed_ = self.n_epochs_resumed_
+            return None
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Write the state; comes after all other callbacks of the estimator."""
         if (len(net.history) - self._n_before) % self.every == 0:
-            state = training_state(net)
-            with _naming_directory(self.path_.parent):
-                try:
-                    save_state(self.path_, state)
-                except FileNotFoundError:
-                    # An equal fit that started elsewhere took the unfinished file for a leftover.
-                    save_state(self.path_, state)
+            self.write(training_state(net))
+
+    def write(self, state: dict[str, Any]) -> None:
+        """Write the state of a training in place of the last one."""
+        with _naming_directory(self.path_.parent):
+            try:
+                save_state(self.path_, state)
+            except FileNotFoundError:
+                # An equal fit that started elsewhere took the unfinished file for a leftover.
+                save_state(self.path_, state)
 
     def complete(self) -> None:
         """Remove the file of a training that came to its end."""

@@ -12,7 +12,8 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 from sklearn_aae._training.critics import Critic
-from sklearn_aae._training.net import TrainingDiverged, clear_gradients
+from sklearn_aae._training.gradients import clear_gradients, gradients
+from sklearn_aae._training.net import TrainingDiverged
 
 # The penalty is a smooth function of slowly changing weights: computing it every fourth step at
 # four times its weight gives the same training for a third of the discriminator's cost (the "lazy
@@ -92,6 +93,8 @@ class AdversarialTraining(Callback):
         if self.active:
             clear_gradients(net.discriminator_optimizer_)
             torch.autograd.backward(parts)
+            trained = net.discriminators_.parameters()
+            recorded = net.group.average(gradients(trained), recorded, clean=True)
             net.discriminator_optimizer_.step()
         return recorded
 
@@ -99,7 +102,7 @@ class AdversarialTraining(Callback):
         self, net: Any, codes: Tensor, targets: dict[str, Tensor]
     ) -> dict[str, Tensor]:
         """The encoder's loss for every critic that takes part, before the critic's weight."""
-        return {
+        losses = {
             critic.name: critic.fooling_loss(
                 net.discriminators_[critic.name],
                 critic.part(codes),
@@ -109,6 +112,8 @@ class AdversarialTraining(Callback):
             )
             for critic in self.active
         }
+        balance = net.group.balance
+        return losses if balance == 1 else {name: balance * v for name, v in losses.items()}
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Record the epoch means of all losses; a loss that is not finite ends the training."""

@@ -1,0 +1,316 @@
+"""Rows that no memory holds, and several processes that train together.
+
+Parts, of which `--parts` names those to run:
+
+memory    `fit`, of one epoch, and `score_samples` on 10^5, 10^6 and 10^7 rows x 50 columns of
+          float32 from Parquet in row groups of 100,000: seconds, and the peak of memory above that
+          of a process that has imported the package and pyarrow, and of one that has not.
+step      Milliseconds of a training step on 10^6 rows x 50: an array, chunks of it, and Parquet, in
+          turn.
+quality   Held-out reconstruction loss and AUROC after equally many steps, of rows in memory and of
+          16 chunks of which a window holds four: of rows in random order, and sorted along their
+          first principal component, so that chunks are as different as can be. Five seeds.
+dask      Seconds of an epoch with Dask, one and two workers, against `fit` on the same chunks, by
+          batch size and width.
+kills     A random one of two workers is killed at a random time: how `fit` ends, after how long.
+
+Files of 2 GB are written to `--scratch`. Results are appended run by run to results/scale.jsonl, so
+that an interrupted benchmark goes on where it stopped; tables are written to results/scale.md.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from functools import partial
+from pathlib import Path
+from unittest.mock import patch
+
+import dask.array
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet
+from distributed import Client, LocalCluster
+from resumable import Results
+from sklearn.metrics import roc_auc_score
+
+from sklearn_aae import AdversarialAutoencoder, Chunks
+from sklearn_aae._rows import streaming
+from sklearn_aae.dask import DaskAdversarialAutoencoder
+
+RESULTS = Path(__file__).parent / "results"
+PARTS = ["memory", "step", "quality", "dask", "kills"]
+N_COLUMNS = 50
+ROW_GROUP = 100_000
+SIZES = [10**5, 10**6, 10**7]
+ADBENCH = ["31_satimage-2", "7_Cardiotocography", "40_vowels"]
+
+
+def rows_of(chunk, n_rows=ROW_GROUP):
+    """Rows near a curved surface of eight dimensions."""
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(8, 30)), rng.normal(size=(30, N_COLUMNS))
+    rng = np.random.default_rng([1, chunk])
+    x = np.tanh(rng.normal(size=(n_rows, 8)) @ first) @ second
+    return (x + rng.normal(size=x.shape)).astype(np.float32)
+
+
+def parquet(directory, n_rows):
+    """A file of so many rows; written once."""
+    path = directory / f"rows-{n_rows}.parquet"
+    if path.exists():
+        return path
+    directory.mkdir(parents=True, exist_ok=True)
+    names = [f"x{j}" for j in range(N_COLUMNS)]
+    schema = pa.schema([(name, pa.float32()) for name in names])
+    unfinished = path.with_suffix(".part")
+    with pyarrow.parquet.ParquetWriter(unfinished, schema, compression="none") as writer:
+        for i in range(n_rows // ROW_GROUP):
+            columns = [pa.array(column) for column in rows_of(i).T]
+            writer.write_table(pa.table(columns, schema=schema), row_group_size=ROW_GROUP)
+    unfinished.rename(path)
+    return path
+
+
+_MEMORY = """
+import sys, time
+def peak():
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(l.split()[1]) / 1024 for l in lines if l.startswith("VmHWM"))
+empty = peak()
+import json, warnings
+import pyarrow.dataset
+from sklearn_aae import AdversarialAutoencoder
+model = AdversarialAutoencoder(max_iter=1, random_state=0)
+imported = peak()
+warnings.simplefilter("ignore")
+X = pyarrow.dataset.dataset(sys.argv[1])
+start = time.perf_counter()
+model.fit(X)
+fitted, fit_seconds = peak(), time.perf_counter() - start
+start = time.perf_counter()
+assert len(model.score_samples(X)) == X.count_rows()
+score_seconds = time.perf_counter() - start
+print(json.dumps({
+    "fit_seconds": fit_seconds, "score_seconds": score_seconds,
+    "training_seconds": sum(row["dur"] for row in model.net_.history),
+    "imported_mib": imported - empty, "fit_mib": fitted - imported, "peak_mib": peak() - imported,
+}))
+"""
+
+
+def memory(path):
+    run = subprocess.run(
+        [sys.executable, "-c", _MEMORY, str(path)], capture_output=True, text=True, check=True
+    )
+    return json.loads(run.stdout)
+
+
+def quietly(model, X, **arguments):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return model.fit(X, **arguments)
+
+
+def seconds_of_step(source, path, n_rows):
+    """Of one epoch, without what comes before and after it."""
+    X = pyarrow.dataset.dataset(path)
+    if source != "Parquet":
+        X = np.concatenate([rows_of(i) for i in range(n_rows // ROW_GROUP)])
+    if source == "chunks of an array":
+        X = Chunks(np.split(X, n_rows // ROW_GROUP))
+    model = quietly(AdversarialAutoencoder(max_iter=1, random_state=0), X)
+    (epoch,) = model.net_.history
+    return {"ms": 1000 * epoch["dur"] / epoch["train_batch_count"]}
+
+
+def by_windows(n_rows, n_columns):
+    """A patch: windows of a quarter of the rows."""
+    return patch.object(streaming, "bytes_to_keep", lambda device: n_rows * n_columns)
+
+
+def table(name, data, seed):
+    """Half of the inliers to train on; the others and the outliers, and which are outliers."""
+    rng = np.random.default_rng(seed)
+    if name == "mnist":
+        with np.load(data / "mnist.npz") as file:
+            X, y = file["X_train"].astype(np.float32), file["y_train"] != 8
+    else:
+        with np.load(data / "adbench" / f"{name}.npz") as file:
+            X, y = file["X"].astype(np.float64), file["y"].ravel() != 0
+    inliers = rng.permutation(np.flatnonzero(~y))
+    half = len(inliers) // 2
+    rest = rng.permutation(np.r_[inliers[half:], np.flatnonzero(y)])[:10_000]
+    return X[inliers[:half]], X[rest], y[rest]
+
+
+def quality(name, data, order, seed):
+    X, others, outlying = table(name, data, seed)
+    X_val = others[~outlying][:2000]
+    if order == "chunks, sorted":
+        centered = X - X.mean(axis=0)
+        direction = np.linalg.svd(centered[:2000], full_matrices=False)[2][0]
+        X = X[np.argsort(centered @ direction)]
+    model = AdversarialAutoencoder(random_state=seed)
+    if order == "in memory":
+        quietly(model, X, X_val=X_val)
+    else:
+        with by_windows(*X.shape):
+            quietly(model, Chunks(np.array_split(X, 16)), X_val=X_val)
+    return {
+        "loss": model.history_["valid_loss"][-1],
+        "auroc": roc_auc_score(outlying, -model.score_samples(others)),
+        "steps": model.net_.game.n_steps_,
+    }
+
+
+def chunks_of(n_chunks, n_rows):
+    return [rows_of(i, n_rows) for i in range(n_chunks)]
+
+
+def seconds_of_epoch(where, layers, batch_size):
+    """Median over epochs of 40,960 rows in 16 chunks, the first left out."""
+    chunks = chunks_of(16, 2560)
+    how = {"hidden_layer_sizes": layers, "batch_size": batch_size, "max_iter": 4, "random_state": 0}
+    if where == "local":
+        model = quietly(AdversarialAutoencoder(**how), Chunks(chunks))
+    else:
+        n_workers = int(where.split()[0])
+        with cluster_of(n_workers) as cluster, Client(cluster) as client:
+            X = dask.array.concatenate([dask.array.from_array(c, chunks=c.shape) for c in chunks])
+            model = quietly(DaskAdversarialAutoencoder(**how, client=client), X)
+    seconds = np.median([epoch["dur"] for epoch in model.net_.history[1:]])
+    n_steps = model.net_.history[-1]["train_batch_count"]
+    return {"epoch_seconds": seconds, "ms": 1000 * seconds / n_steps}
+
+
+def cluster_of(n_workers):
+    return LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=":0")
+
+
+def killed(seed):
+    """A training of about ten seconds, of which one worker of two is killed at some time."""
+    rng = np.random.default_rng(seed)
+    with cluster_of(2) as cluster, Client(cluster) as client:
+        pids = sorted(client.run(os.getpid).values())
+        victim, wait = int(rng.choice(pids)), float(rng.uniform(0, 12))
+        timer = threading.Timer(wait, os.kill, (victim, signal.SIGKILL))
+        chunks = [dask.array.from_array(c, chunks=c.shape) for c in chunks_of(8, 1000)]
+        model = DaskAdversarialAutoencoder(max_iter=60, random_state=seed, client=client)
+        start = time.perf_counter()
+        timer.start()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                model.fit(dask.array.concatenate(chunks))
+                end = f"finished, {model.n_iter_} epochs"
+            except Exception as error:
+                end = f"{type(error).__name__}: {error}"
+        seconds = time.perf_counter() - start
+        timer.cancel()
+    said = [str(w.message) for w in caught if "were lost" in str(w.message)]
+    return {"killed_after": wait, "end": end, "fit_seconds": seconds, "said": said}
+
+
+def plan(args):
+    if "memory" in args.parts:
+        for n in args.sizes:
+            run = partial(memory, parquet(args.scratch, n))
+            yield {"task": "memory", "n_rows": n, "run": 0}, run
+    if "step" in args.parts:
+        path = parquet(args.scratch, 10**6)
+        for i in range(3):
+            for source in ("array", "chunks of an array", "Parquet"):
+                run = partial(seconds_of_step, source, path, 10**6)
+                yield {"task": "step", "source": source, "run": i}, run
+    if "quality" in args.parts:
+        for seed in range(args.seeds):
+            for name in args.tables:
+                for order in ("in memory", "chunks, random", "chunks, sorted"):
+                    key = {"task": "quality", "table": name, "order": order, "run": seed}
+                    yield key, partial(quality, name, args.data, order, seed)
+    if "dask" in args.parts:
+        for i in range(3):
+            for layers in ((128, 64), (1000, 1000)):
+                for batch_size in (256, 2048):
+                    for where in ("local", "1 worker", "2 workers"):
+                        key = {"task": "dask", "where": where, "layers": list(layers)}
+                        key |= {"batch_size": batch_size, "run": i}
+                        if max(layers) < 1000 or i < args.runs_of_wide:
+                            yield key, partial(seconds_of_epoch, where, layers, batch_size)
+    if "kills" in args.parts:
+        for i in range(args.kills):
+            yield {"task": "kills", "run": i}, partial(killed, i)
+
+
+def markdown(frame, digits=3):
+    head = [*frame.index.names, *map(str, frame.columns)]
+    lines = ["| " + " | ".join(map(str, head)) + " |", "|" + "---|" * len(head)]
+    for index, row in frame.iterrows():
+        index = index if isinstance(index, tuple) else (index,)
+        cells = [*map(str, index), *(v if isinstance(v, str) else f"{v:.{digits}f}" for v in row)]
+        lines.append("| " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def report(rows):
+    """The tables of results/scale.md, of the runs that are there."""
+    of_task = {task: pd.DataFrame([r for r in rows if r["task"] == task]) for task in PARTS}
+    lines = ["# Scale", ""]
+    if len(frame := of_task["memory"]):
+        columns = ["fit_seconds", "training_seconds", "score_seconds"]
+        columns += ["imported_mib", "fit_mib", "peak_mib"]
+        lines += ["## Memory and seconds, from Parquet", ""]
+        lines += ["imported_mib: above a Python that has imported nothing; others above that.", ""]
+        lines += markdown(frame.set_index("n_rows")[columns].sort_index(), 0)
+    if len(frame := of_task["step"]):
+        of_source = frame.groupby("source")["ms"].agg(["median", "min", "max"])
+        of_source["ratio"] = of_source["median"] / of_source.loc["array", "median"]
+        lines += ["## Milliseconds of a training step, 10^6 rows x 50", "", *markdown(of_source)]
+    if len(frame := of_task["quality"]):
+        lines += ["## Held-out loss and AUROC after equally many steps", ""]
+        means = frame.groupby(["table", "order"])[["loss", "auroc"]].agg(["mean", "std"])
+        means.columns = [" ".join(names) for names in means.columns]
+        lines += markdown(means)
+    if len(frame := of_task["dask"]):
+        frame["layers"] = frame["layers"].map(lambda layers: "-".join(map(str, layers)))
+        of_place = frame.groupby(["layers", "batch_size", "where"])["ms"].median().unstack("where")
+        for where in [name for name in of_place if name != "local"]:
+            of_place[f"{where} / local"] = of_place[where] / of_place["local"]
+        lines += ["## Milliseconds of a step, by processes that train together", ""]
+        lines += markdown(of_place)
+    if len(frame := of_task["kills"]):
+        lines += ["## One of two workers killed", ""]
+        frame["said"] = frame["said"].map(len).map(lambda n: f"{n} warnings")
+        frame = frame[["run", "killed_after", "said", "end", "fit_seconds"]].set_index("run")
+        lines += markdown(frame, 1)
+    return lines
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--scratch", type=Path, default=Path("/tmp/sklearn-aae-scale"))
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--sizes", nargs="+", type=int, default=SIZES)
+    parser.add_argument("--tables", nargs="+", default=[*ADBENCH, "mnist"])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--runs-of-wide", type=int, default=1)
+    parser.add_argument("--kills", type=int, default=20)
+    args = parser.parse_args()
+    results = Results(RESULTS / "scale.jsonl")
+    results.complete(list(plan(args)))
+    results.write_table(report(results.rows))
+
+
+if __name__ == "__main__":
+    main()
