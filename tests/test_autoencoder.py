@@ -20,7 +20,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from sklearn_aae import AdversarialAutoencoder, priors
+from sklearn_aae import AdversarialAutoencoder, Chunks, priors
 from sklearn_aae._rows.chunks import SelectedRows
 from sklearn_aae._rows.likelihoods import LIKELIHOODS
 from sklearn_aae._training.critics import ADVERSARIAL_LOSSES
@@ -529,6 +529,19 @@ def test_training_options_may_change_between_warm_starts(X):
     codes = model.transform(X)
     model.set_params(lr=1e-12, discriminator_lr=1e-12).fit(X)
     assert_allclose(model.transform(X), codes, atol=1e-4)
+
+
+@pytest.mark.parametrize("rows", [np.asarray, lambda X: Chunks(np.array_split(X, 7))])
+def test_many_rows_are_trained_on_in_part_where_the_budget_is_spent(rows):
+    many = np.random.default_rng(0).normal(size=(20_000, 2))
+    model = AdversarialAutoencoder(batch_size=8, hidden_layer_sizes=(4,), random_state=0).fit(
+        rows(many), X_val=many[:50]
+    )
+    assert model.n_iter_ == 4
+    assert model.net_.game.n_steps_ == 300
+    assert model.partial_fit(many[:80]).net_.game.n_steps_ == 310
+    asked = model.set_params(max_iter=1, batch_size=200).fit(rows(many), X_val=many[:50])
+    assert asked.net_.game.n_steps_ == 100
 
 
 def test_early_stopping_stops_and_restores_the_best_weights(X):

@@ -1,5 +1,6 @@
 """Check how "auto" is resolved, what networks are built, and what is refused before training."""
 
+import math
 import re
 
 import numpy as np
@@ -23,6 +24,7 @@ from sklearn_aae._training.plan import (
     resolve_max_iter,
     resolve_n_components,
     resolve_n_iter_no_change,
+    resolve_steps_of_epoch,
 )
 from sklearn_aae.modules import ConvolutionalDecoder, ConvolutionalEncoder, MultilayerPerceptron
 from sklearn_aae.priors import Normal
@@ -113,6 +115,22 @@ def test_auto_epochs_spend_a_budget_of_steps_within_bounds(
 @pytest.mark.parametrize("max_iter", [1, 5000])
 def test_a_given_number_of_epochs_is_kept(max_iter):
     assert resolve_max_iter(max_iter, 100, 10, 8) == max_iter
+
+
+@pytest.mark.parametrize("thorough", [False, True])
+@pytest.mark.parametrize("n_samples", [20, 3000, 10**5, 10**6, 10**9])
+@pytest.mark.parametrize("n_features", [1, 10, 1000])
+def test_auto_epochs_take_no_more_steps_than_the_budget(n_samples, n_features, thorough):
+    budget = ("auto", n_samples, resolve_batch_size("auto", n_samples), n_features)
+    n_batches = -(-n_samples // budget[2])
+    n_epochs = resolve_max_iter(*budget, thorough=thorough)
+    part = resolve_steps_of_epoch(*budget, thorough=thorough)
+    n_steps = n_epochs * (n_batches if part is None else part)
+    assert part is None or part < n_batches
+    most = 3000 if thorough else max(300, min(100 * math.sqrt(n_features), 2500))
+    # Up to a whole epoch more, or to a whole step in each of four.
+    assert n_steps < most + (n_batches if part is None else 4)
+    assert resolve_steps_of_epoch(5, *budget[1:]) is None
 
 
 @pytest.mark.parametrize(("n_epochs", "expected"), [(1, 1), (4, 1), (9, 1), (60, 6), (300, 30)])

@@ -52,6 +52,7 @@ from sklearn_aae._training.plan import (
     resolve_batch_size,
     resolve_max_iter,
     resolve_n_iter_no_change,
+    resolve_steps_of_epoch,
 )
 from sklearn_aae._training.terms import Classification, last_start
 from sklearn_aae._training.train import losses_of, settle, train, training_rows, watched_rows
@@ -338,16 +339,13 @@ def _plan(
 ) -> Plan:
     """How the rows are trained on, and for how long."""
     n, d = len(data.X) if division.training is None else len(division.training), data.X.shape[1]
-    batch_size, n_epochs = resolve_batch_size(estimator.batch_size, n), 1
+    batch_size = resolve_batch_size(estimator.batch_size, n)
+    n_epochs, steps_of_epoch = 1, None
     if not single_pass:
-        n_epochs = resolve_max_iter(
-            estimator.max_iter,
-            n,
-            batch_size,
-            d,
-            thorough=parts.thorough,
-            thorough_steps=parts.n_steps,
-        )
+        given = (estimator.max_iter, n, batch_size, d)
+        budget: dict[str, Any] = {"thorough": parts.thorough, "thorough_steps": parts.n_steps}
+        n_epochs = resolve_max_iter(*given, **budget)
+        steps_of_epoch = resolve_steps_of_epoch(*given, **budget)
     return Plan(
         columns=columns,
         prior=prior,
@@ -358,6 +356,7 @@ def _plan(
         watched_labels=division.labels,
         batch_size=batch_size,
         n_epochs=n_epochs,
+        steps_of_epoch=steps_of_epoch,
     )
 
 
@@ -394,7 +393,7 @@ def _train(
     others, checkpoints = split_checkpoints(estimator.callbacks)
     n_planned = len(net.history) + plan.n_epochs
     callbacks += [*others, *checkpoints, *watchers]
-    train(net, rows, watched, callbacks, plan.n_epochs)
+    train(net, rows, watched, callbacks, plan.n_epochs, plan.steps_of_epoch)
     report_end(net, n_planned, standardize=estimator.standardize)
     context.call_on_fit_task_end(estimator=estimator, **told, reconstruction_attributes=snapshot)
     # What refers to the data goes with the training.

@@ -146,7 +146,8 @@ max_iter : int or "auto", default="auto"
     `AdversarialAutoencoder` it is 100 steps for the square root of n_features, but not more than
     2,500 steps or 60 epochs, not fewer than 300 steps, and from 4 to 600 epochs: brief training
     keeps outliers out of the model, and more epochs give better codes and reconstructions. In the
-    other estimators it is 3,000 steps, from 4 to 300 epochs.
+    other estimators it is 3,000 steps, from 4 to 300 epochs. Where four passes over all rows would
+    be more steps than that, an epoch is a part of one.
 
 early_stopping : bool, default=False
     Stop when the reconstruction of held-out rows and the match of their codes with the prior

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -155,6 +156,8 @@ class BatchIterator:
         Largest number of rows in a batch.
     shuffle : torch.Generator, default=None
         Source of the order; None keeps the order of the rows.
+    most : int, default=None
+        Number of batches after which to end before all rows were seen; None for no such end.
 
     Notes
     -----
@@ -164,20 +167,32 @@ class BatchIterator:
     """
 
     def __init__(
-        self, dataset: Any, batch_size: int, shuffle: torch.Generator | None = None
+        self,
+        dataset: Any,
+        batch_size: int,
+        shuffle: torch.Generator | None = None,
+        most: int | None = None,
     ) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle = shuffle
+        self.most = most
+
+    @property
+    def _n_batches(self) -> int:
+        """Of all rows."""
+        return -(-len(self.dataset) // self.batch_size)
 
     def __len__(self) -> int:
-        return -(-len(self.dataset) // self.batch_size)
+        return self._n_batches if self.most is None else min(self._n_batches, self.most)
 
     def __iter__(self) -> Iterator[tuple[Tensor, dict[str, Any]]]:
         if isinstance(self.dataset, Rows):
-            return self._of_rows()
-        # Rows that are read chunk by chunk know which of them are at hand.
-        return self.dataset.batches(len(self), self.shuffle)
+            batches = self._of_rows()
+        else:
+            # Rows that are read chunk by chunk know which of them are at hand.
+            batches = self.dataset.batches(self._n_batches, self.shuffle)
+        return itertools.islice(batches, len(self))
 
     def _of_rows(self) -> Iterator[tuple[Tensor, dict[str, Any]]]:
         order = torch.arange(len(self.dataset))
@@ -188,7 +203,7 @@ class BatchIterator:
         if self.dataset.neighbors is not None and self.shuffle is not None:
             neighbors = torch.from_numpy(self.dataset.neighbors)
         device = self.dataset.index_device
-        for positions in order.to(device).tensor_split(len(self)):
+        for positions in order.to(device).tensor_split(self._n_batches):
             x, targets = self.dataset[positions]
             if draws is not None:
                 targets["labelled"] = self.dataset[next(draws).to(device)]

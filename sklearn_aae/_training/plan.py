@@ -125,6 +125,8 @@ class Plan:
         Their classes.
     batch_size, n_epochs : int
         Of this training.
+    steps_of_epoch : int or None
+        After which an epoch ends, before all rows were seen; None for all.
     """
 
     columns: Columns
@@ -136,6 +138,7 @@ class Plan:
     watched_labels: np.ndarray | None
     batch_size: int
     n_epochs: int
+    steps_of_epoch: int | None
 
 
 def hold_out(
@@ -220,6 +223,31 @@ def resolve_max_iter(
     n_batches = -(-n_samples // batch_size)
     if thorough:
         return min(max(-(-thorough_steps // n_batches), _MIN_EPOCHS), _MAX_THOROUGH_EPOCHS)
-    wanted = round(_STEPS_PER_ROOT * math.sqrt(n_features))
-    n_steps = max(min(wanted, _MAX_STEPS, _MAX_EPOCHS_FOR_ROOT * n_batches), _MIN_STEPS)
+    n_steps = _brief_steps(n_batches, n_features)
     return min(max(-(-n_steps // n_batches), _MIN_EPOCHS), _MAX_EPOCHS)
+
+
+def resolve_steps_of_epoch(
+    max_iter: int | str,
+    n_samples: int,
+    batch_size: int,
+    n_features: int,
+    *,
+    thorough: bool = False,
+    thorough_steps: int = _THOROUGH_STEPS,
+) -> int | None:
+    """Steps after which "auto" ends an epoch, before all rows were seen; None where it does not.
+
+    A few passes over many rows are more steps than the budget has.
+    """
+    n_batches = -(-n_samples // batch_size)
+    n_steps = thorough_steps if thorough else _brief_steps(n_batches, n_features)
+    if max_iter != "auto" or _MIN_EPOCHS * n_batches <= n_steps:
+        return None
+    return -(-n_steps // _MIN_EPOCHS)
+
+
+def _brief_steps(n_batches: int, n_features: int) -> int:
+    """Budget of gradient steps that leave outliers unlearned."""
+    wanted = round(_STEPS_PER_ROOT * math.sqrt(n_features))
+    return max(min(wanted, _MAX_STEPS, _MAX_EPOCHS_FOR_ROOT * n_batches), _MIN_STEPS)

@@ -83,6 +83,7 @@ def train(
     watched: Rows | None,
     callbacks: Sequence[Any],
     n_epochs: int,
+    steps_of_epoch: int | None = None,
 ) -> None:
     """Train a net for a number of epochs; what came of it is in its history and weights.
 
@@ -98,6 +99,8 @@ def train(
         In the order in which they are told.
     n_epochs : int
         Of this training.
+    steps_of_epoch : int, default=None
+        After which an epoch ends, before all rows were seen; None for all.
     """
     net.scale_learning_rates(1.0)
     net.callbacks = [*callbacks]
@@ -105,6 +108,7 @@ def train(
     if watched is not None:
         net.train_split = lambda dataset, y=None, **_: (dataset, watched)
     net.max_epochs = n_epochs
+    net.iterator_train__most = steps_of_epoch
     with (
         seeded_global_generator(net.seeds_global_generator, net.seed + len(net.history)),
         net.compiled_networks(rows),
@@ -112,7 +116,7 @@ def train(
         try:
             net.partial_fit(rows)
         finally:
-            net.train_split = None
+            net.train_split = net.iterator_train__most = None
     settle(net)
 
 
