@@ -237,7 +237,7 @@ def test_state_holds_arrays_and_no_live_tensors(fitted):
 
 def test_state_of_another_version_warns(fitted, monkeypatch):
     state = pickle.dumps(fitted)
-    monkeypatch.setattr("sklearn_aae._estimators.base._VERSION", "99.0")
+    monkeypatch.setattr("sklearn_aae._estimators.trained._VERSION", "99.0")
     with pytest.warns(InconsistentVersionWarning, match=re.escape("99.0")):
         pickle.loads(state)
 
