@@ -79,6 +79,21 @@ def test_cross_entropy_is_finite_where_a_probability_is_zero():
     assert (cross_entropy(p, q) > 80).all()
 
 
+@pytest.mark.parametrize("gap", [1.0, 50.0, 120.0, 1e4])
+@pytest.mark.parametrize("ratio", [None, np.array([0.01, 3.0, 1.0])])
+def test_cross_entropy_of_codes_has_the_gradient_of_the_logits_however_far_apart(gap, ratio):
+    y = torch.tensor([0, 2])
+    logits = gap * torch.tensor([[0.0, 1.0, 0.0], [0.5, 1.0, 0.0]])
+    logits, expected = (logits.clone().requires_grad_() for _ in range(2))
+    autoencoder = CategoricalAutoencoder(nn.Identity(), nn.Identity(), 1, n_classes=3)
+    codes = autoencoder.encode(torch.cat([torch.zeros(2, 1), logits], dim=1))
+    Classification(1.0, ratio).of_rows(codes[:, 1:], y).sum().backward()
+    shift = 0.0 if ratio is None else torch.as_tensor(ratio).log().float()
+    F.cross_entropy(expected + shift, y, reduction="sum").backward()
+    assert_allclose(logits.grad, expected.grad, atol=1e-5)
+    assert_allclose(codes[:, 1:].sum(dim=1).detach(), 1, rtol=1e-6)
+
+
 # Classification.
 
 

@@ -15,6 +15,19 @@ def _full_precision(codes: Tensor) -> torch.autocast:
     return torch.autocast(codes.device.type, enabled=False)
 
 
+def _probabilities(logits: Tensor) -> Tensor:
+    """Softmax whose smallest probabilities have a logarithm, with the gradient of the logits.
+
+    Those of float32 end 103 nats below the largest; a loss of their logarithms would not move a row
+    that is so sure of the wrong class. Far enough above the smallest number that there is, for
+    weights of classes to be multiplied with, they stay at one value and have the gradient of log q.
+    """
+    q, log_q = logits.softmax(dim=1), logits.log_softmax(dim=1)
+    lowest = 0.9 * math.log(torch.finfo(logits.dtype).tiny)
+    smallest = (log_q + (lowest - log_q).detach()).exp()
+    return torch.where(log_q < lowest, smallest, q)
+
+
 class Autoencoder(nn.Module):
     """An encoder and a decoder, and how the encoder's output becomes a code.
 
@@ -217,7 +230,7 @@ class CategoricalAutoencoder(Autoencoder):
 
     def _codes(self, output: Tensor, generator: torch.Generator | None) -> Tensor:
         style, logits = output[:, : -self.n_classes], output[:, -self.n_classes :]
-        return torch.cat([super()._codes(style, generator), logits.softmax(dim=1)], dim=1)
+        return torch.cat([super()._codes(style, generator), _probabilities(logits)], dim=1)
 
 
 class EmbeddingAutoencoder(CategoricalAutoencoder):
