@@ -55,8 +55,8 @@ class AdversarialTextAutoencoder(CallbackSupportMixin, StringAutoencoder):
 
     Parameters
     ----------
-    n_components : int, default=64
-        Width of the code.
+    n_components : int, default=128
+        Width of the code; that of Shen et al. (2020).
 
     analyzer : {"word", "char", "bpe"}, callable or Tokenizer, default="word"
         How a string is cut into tokens. "word": words and marks of punctuation, which start with
@@ -107,6 +107,15 @@ class AdversarialTextAutoencoder(CallbackSupportMixin, StringAutoencoder):
 
     noise : float, default=0.3
         Share of tokens dropped from the encoder's input in training, in [0, 1].
+
+    max_iter : int or "auto", default="auto"
+        Number of epochs; "auto" is 15,000 gradient steps, from 4 to 300 epochs.
+
+    validation_fraction : float, default=0.1
+        Share of strings that are not trained on, in (0, 1): for `early_stopping`, `offset_`,
+        `code_information_` and `prior_match_`. At most 10,000; none of fewer than 20 unless
+        `early_stopping` asks for them; none with `X_val`, which takes their place, and in
+        `partial_fit`.
 
     {shared_parameters}
 
@@ -202,7 +211,7 @@ class AdversarialTextAutoencoder(CallbackSupportMixin, StringAutoencoder):
 
     def __init__(
         self,
-        n_components: int = 64,
+        n_components: int = 128,
         *,
         analyzer: Any = "word",
         lowercase: bool = True,
@@ -225,7 +234,7 @@ class AdversarialTextAutoencoder(CallbackSupportMixin, StringAutoencoder):
         discriminator_lr: float | None = None,
         weight_decay: float = 0.0,
         optimizer: Any = torch.optim.Adam,
-        batch_size: int | str = "auto",
+        batch_size: int | str = 64,
         max_iter: int | str = "auto",
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
