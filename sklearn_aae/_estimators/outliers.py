@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_aae._estimators.base import BaseAdversarialAutoencoder, starts_of
 from sklearn_aae._estimators.reading import Given
 from sklearn_aae._estimators.streams import in_chunks, mean_in_chunks
+from sklearn_aae._estimators.trained import check_score_method
 from sklearn_aae._learned.density import Density, DensityScore
 from sklearn_aae._learned.gaps import GapCorrection, fill_in, fit_gap_correction
 from sklearn_aae._learned.mixture import log_densities
@@ -46,14 +47,7 @@ class ScoringAdversarialAutoencoder(OutlierMixin, BaseAdversarialAutoencoder):
 
     def _check_score_method(self, prior: Any) -> None:
         """What only shows once the prior is bound, before any training."""
-        if self.score_method == "prior" and not (
-            hasattr(prior, "log_prob") and getattr(prior, "has_full_support", True)
-        ):
-            raise ValueError(
-                f'score_method="prior" needs a prior with a density that is positive everywhere, '
-                f'got prior={prior!r}. Use prior="normal" or "mixture_of_gaussians", or another '
-                "score_method."
-            )
+        check_score_method(self.score_method, prior)
         if self.normalizing_flow and self.score_method == "discriminator":
             raise ValueError(
                 'score_method="discriminator" scores codes as they are before the map of '

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sklearn_aae._estimators.fitting import checked_weight
-from sklearn_aae._estimators.trained import TrainedAutoencoder
+from sklearn_aae._estimators.trained import TrainedAutoencoder, check_score_method
 from sklearn_aae._learned.codes import CodeDensity
 from sklearn_aae._learned.match import measure_prior_match
 from sklearn_aae._learned.references import MAX_SCORED, at_most, fit_codes
@@ -93,7 +92,7 @@ class StringAutoencoder(OutlierMixin, TrainedAutoencoder):
         sample_weight = checked_weight(sample_weight, rows)
         if X_val is not None:
             X_val = _rows_of(tokens, read_strings(X_val, "X_val"), "X_val")
-        return Data(rows, y, sample_weight, X_val, X_given=X, tokens=tokens)
+        return Data(rows, y, sample_weight, X_val, X_given=strings, tokens=tokens)
 
     def _width_of_code(self, data: Data) -> int:
         return int(self.n_components)
@@ -132,19 +131,10 @@ class StringAutoencoder(OutlierMixin, TrainedAutoencoder):
     def _parts(
         self, data: Data, prior: Any, n_components: int, net: AdversarialNet | None
     ) -> Parts:
-        if self.score_method == "prior" and not (
-            hasattr(prior, "log_prob") and getattr(prior, "has_full_support", True)
-        ):
-            raise ValueError(
-                'score_method="prior" needs a prior with a density that is positive everywhere, '
-                f'got prior={prior!r}. Use prior="normal" or "mixture_of_gaussians", or another '
-                "score_method."
-            )
+        check_score_method(self.score_method, prior)
         if net is not None:
             net.module_.longest = max(net.module_.longest, data.X.shape[1])
-        # Classes of a prior are not told apart by labels here.
-        critic = replace(self._style_critic(prior, n_components), n_classes=0)
-        return Parts(critics=(critic,), n_steps=_N_STEPS)
+        return Parts(critics=(self._style_critic(prior, n_components),), n_steps=_N_STEPS)
 
     def _learn(
         self,

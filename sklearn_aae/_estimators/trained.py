@@ -220,6 +220,18 @@ class TrainedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         super().__setstate__(state | thawed)
 
 
+def check_score_method(score_method: str, prior: Any) -> None:
+    """Refuse scores by a prior that has no density, or one that ends somewhere."""
+    if score_method == "prior" and not (
+        hasattr(prior, "log_prob") and getattr(prior, "has_full_support", True)
+    ):
+        raise ValueError(
+            'score_method="prior" needs a prior with a density that is positive everywhere, got '
+            f'prior={prior!r}. Use prior="normal" or "mixture_of_gaussians", or another '
+            "score_method."
+        )
+
+
 def check_n_samples(n_samples: Any) -> None:
     check_count("n_samples", n_samples)
 
