@@ -55,7 +55,7 @@ STEPS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
 TOKEN = r"\S+"
 N_SAMPLES = 10_000
 # Sentences whose perplexity is taken.
-N_SCORED = 2000
+N_SCORED = 500
 
 
 def read(directory, name, n=None):

@@ -21,6 +21,7 @@ from sklearn_aae import (
     AdversarialAutoencoder,
     AdversarialAutoencoderClassifier,
     AdversarialAutoencoderClusterer,
+    AdversarialTextAutoencoder,
     ConditionalAdversarialAutoencoder,
 )
 from sklearn_aae._compat import StrOptions
@@ -426,7 +427,10 @@ def documented_defaults(cls):
             yield name, default
 
 
-@pytest.mark.parametrize("cls", [AdversarialAutoencoder, *CLASSES])
+DOCUMENTED = [AdversarialAutoencoder, AdversarialTextAutoencoder, *CLASSES]
+
+
+@pytest.mark.parametrize("cls", DOCUMENTED)
 def test_documented_defaults_are_the_defaults(cls):
     signature = inspect.signature(cls).parameters
     documented = list(documented_defaults(cls))
@@ -435,7 +439,7 @@ def test_documented_defaults_are_the_defaults(cls):
         assert eval(text, {"torch": torch}) == signature[name].default, name
 
 
-@pytest.mark.parametrize("cls", [AdversarialAutoencoder, *CLASSES])
+@pytest.mark.parametrize("cls", DOCUMENTED)
 def test_documented_choices_are_those_that_are_valid(cls):
     parameters = inspect.getdoc(cls).split("Parameters\n")[1].split("Attributes\n")[0]
     documented = {
@@ -468,7 +472,7 @@ def test_documented_attributes_are_there_and_others_are_private(cls, data):
     assert learned <= documented
 
 
-@pytest.mark.parametrize("cls", [AdversarialAutoencoder, *CLASSES])
+@pytest.mark.parametrize("cls", DOCUMENTED)
 def test_no_mark_is_left_in_the_docstring_and_it_has_an_example(cls):
     doc = inspect.getdoc(cls)
     assert "shared_parameters" not in doc

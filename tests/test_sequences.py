@@ -53,7 +53,9 @@ def test_words_and_marks_are_tokens():
 
 @pytest.mark.parametrize("analyzer", ["char", "bpe"])
 def test_characters_and_pairs_of_bytes_come_back_exactly(analyzer):
-    assert there_and_back(fitted(STRINGS, analyzer), STRINGS) == STRINGS
+    tokens = fitted(STRINGS, analyzer)
+    assert there_and_back(tokens, STRINGS) == STRINGS
+    assert fitted(STRINGS, analyzer).vocabulary == tokens.vocabulary
 
 
 def test_a_tokenizer_of_the_user_cuts_and_joins():

@@ -40,9 +40,9 @@ _N_TOLD = 1000
 _LEAST_TOLD = 0.05
 # Before, networks have hardly left their initial weights.
 _MIN_STEPS = 300
-# Steps that max_iter="auto" stands for, in at most 300 epochs: with batches of 64 sentences, 18
+# Steps that max_iter="auto" stands for, in at most 300 epochs: with batches of 64 sentences, 12
 # minutes on one core.
-_N_STEPS = 15_000
+_N_STEPS = 10_000
 
 
 class StringAutoencoder(OutlierMixin, TrainedAutoencoder):

@@ -109,7 +109,7 @@ class AdversarialTextAutoencoder(CallbackSupportMixin, StringAutoencoder):
         Share of tokens dropped from the encoder's input in training, in [0, 1].
 
     max_iter : int or "auto", default="auto"
-        Number of epochs; "auto" is 15,000 gradient steps, from 4 to 300 epochs.
+        Number of epochs; "auto" is 10,000 gradient steps, from 4 to 300 epochs.
 
     validation_fraction : float, default=0.1
         Share of strings that are not trained on, in (0, 1): for `early_stopping`, `offset_`,
