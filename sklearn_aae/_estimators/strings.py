@@ -40,7 +40,7 @@ _N_TOLD = 1000
 _LEAST_TOLD = 0.05
 # Before, networks have hardly left their initial weights.
 _MIN_STEPS = 300
-# Steps that max_iter="auto" stands for, in at most 300 epochs: with batches of 64 sentences, 12
+# Steps that max_iter="auto" stands for, in at most 300 epochs: with batches of 64 sentences, 11
 # minutes on one core.
 _N_STEPS = 10_000
 
