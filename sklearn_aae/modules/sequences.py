@@ -375,7 +375,7 @@ def generated(
 def dropped(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
     """Rows of tokens without some of them, each dropped with a probability of `share`."""
     drawn = torch.rand(x.shape, generator=generator, device=x.device)
-    gone = (x == PADDING) | (drawn < share)
+    gone = drawn < share
     kept_first = gone.to(torch.uint8).sort(dim=1, stable=True).indices
     return x.masked_fill(gone, PADDING).gather(1, kept_first)
 
