@@ -251,7 +251,9 @@ class ScoringAdversarialAutoencoder(OutlierMixin, BaseAdversarialAutoencoder):
         different sizes and other networks compare: around each training row that is kept lies a
         Student t distribution, as wide along the manifold as decodings of its neighbours are and
         off it as their residuals are [1]_. The whole of the table, which `score_samples` ranks
-        outliers by, is not in it. With another `score_method`, the mean of `score_samples`.
+        outliers by, is not in it. Means of groups, kept with ``references="means"``, are closer
+        together than rows and give lower values: compare models that keep the same. With another
+        `score_method`, the mean of `score_samples`.
 
         Parameters
         ----------
