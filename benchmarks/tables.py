@@ -7,12 +7,18 @@ categories. Against mean and mode and KNNImputer, on standardised numbers and on
 of which the largest is taken, and IterativeImputer on numbers and positions of categories.
 
 Synthesis: as many rows as half of the table has, from the other half. Of a gradient boosting
-classifier that tells them from the first half, the AUROC (0.5: it cannot). Against CTGAN and TVAE
-(`pip install ctgan`), with their defaults; `--samplers` names those to run.
+classifier that tells them from the first half, the AUROC (0.5: it cannot); the score of SDMetrics'
+quality report; balanced accuracy, on the first half, of gradient boosting that predicts a category
+of the table from the samples, less that of one that is trained on the rows the sampler had; and the
+share of samples that lie nearer to those rows than to the first half (0.5 for new rows), by numbers
+in standard deviations and categories as blocks. Against SDV's GaussianCopula, CTGAN and TVAE (`pip
+install sdv ctgan`), with their defaults; `--samplers` names those to run.
 
 Outliers: tables of ADBench, half of the inliers trained on and the rest scored with the outliers,
-with 0, 10 and 30 % of all cells removed, from both. Against IsolationForest, which takes NaN, and
-nearest neighbours on tables that KNNImputer has filled in.
+with 0, 10 and 30 % of all cells removed, from both; and tables with categories, whose rarest class
+is that of the outliers, with the gaps they have. Against IsolationForest, which takes NaN, on
+positions of categories, and nearest neighbours on what KNNImputer has filled in, of blocks for
+categories.
 
 All estimators have their default parameters. Results are appended run by run to
 results/tables.jsonl, so that an interrupted benchmark goes on where it stopped; the tables are
@@ -30,7 +36,7 @@ from resumable import Results
 from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401  # makes the next import work
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
@@ -40,6 +46,15 @@ from sklearn_aae import AdversarialAutoencoder
 RESULTS = Path(__file__).parent / "results"
 TABLES = ["penguins", "vote", "titanic", "horse_colic", "credit_g", "diamonds", "adult"]
 ADBENCH = ["39_vertebral", "45_wine", "29_Pima", "40_vowels", "37_Stamps", "7_Cardiotocography"]
+TARGETS = {
+    "penguins": "species",
+    "vote": "Class",
+    "titanic": "survived",
+    "horse_colic": "surgery",
+    "credit_g": "class",
+    "diamonds": "cut",
+    "adult": "income",
+}
 PATTERNS = ["at random", "by another column", "by the value itself"]
 SHARE = 0.2
 
@@ -152,6 +167,21 @@ def sampler(name, frame, seed):
     if name == "AdversarialAutoencoder":
         model = AdversarialAutoencoder(random_state=seed).fit(frame)
         return lambda n: model.sample(n, random_state=seed)
+    if name == "GaussianCopula":
+        from sdv.metadata import Metadata
+        from sdv.single_table import GaussianCopulaSynthesizer
+
+        kinds = {c: "numerical" if is_number(frame[c]) else "categorical" for c in frame}
+        columns = {c: {"sdtype": kind} for c, kind in kinds.items()}
+        metadata = Metadata.load_from_dict({"tables": {"table": {"columns": columns}}})
+        model = GaussianCopulaSynthesizer(metadata)
+        model.fit({"table": frame})
+
+        def sample(n):
+            made = model.sample(n)
+            return made["table"] if isinstance(made, dict) else made
+
+        return sample
     import ctgan
 
     model = getattr(ctgan, name)()
@@ -164,25 +194,81 @@ def sampler(name, frame, seed):
     return model.sample
 
 
-def synthesis(frame, name, seed):
-    """How well a classifier tells samples from rows that were held out."""
+def blocks(frame, like):
+    """Numbers in standard deviations, and categories as blocks of 0 and 1, those of one table."""
+    parts = []
+    for name in like:
+        if is_number(like[name]):
+            parts.append(frame[name].to_numpy(dtype=float)[:, None] / (like[name].std() or 1))
+        else:
+            values = np.array(sorted(like[name].dropna().unique()), dtype=object)
+            parts.append((frame[name].to_numpy(dtype=object)[:, None] == values) / np.sqrt(2))
+    return np.concatenate(parts, axis=1)
+
+
+def usefulness(made, train, test, target, seed):
+    """Balanced accuracy on real rows after training on samples, and after training on rows."""
+    text = [c for c in test if not is_number(test[c]) and c != target]
+    known = {c: sorted(set(train[c].astype(str)) | set(test[c].astype(str))) for c in text}
+    found = []
+    for rows in (made, train):
+        rows = rows.dropna(subset=[target])
+        as_known = [
+            part.assign(**{c: pd.Categorical(part[c].astype(str), known[c]) for c in text})
+            for part in (rows, test)
+        ]
+        X, X_test = (part.drop(columns=target) for part in as_known)
+        model = HistGradientBoostingClassifier(categorical_features="from_dtype", random_state=seed)
+        model.fit(X, rows[target].astype(str))
+        found.append(balanced_accuracy_score(test[target].astype(str), model.predict(X_test)))
+    return found[0] - found[1]
+
+
+def quality(made, test):
+    """The score of SDMetrics' quality report, in [0, 1]."""
+    from sdmetrics.reports.single_table import QualityReport
+
+    kinds = {c: "numerical" if is_number(test[c]) else "categorical" for c in test}
+    report = QualityReport()
+    metadata = {"columns": {c: {"sdtype": kind} for c, kind in kinds.items()}}
+    report.generate(test, made, metadata, verbose=False)
+    return report.get_score()
+
+
+def synthesis(frame, target, name, seed):
+    """How well samples pass for rows that were held out, what they are good for, and how new."""
+    frame = frame.assign(**{target: frame[target].astype(str).where(frame[target].notna())})
     train, test = train_test_split(frame, test_size=0.5, random_state=seed)
     # Where gaps are cannot tell samples from rows: neither has any.
-    test = ByNumbers(SimpleImputer()).impute(test)
-    made = sampler(name, train, seed)(len(test))
-    both = pd.concat([test, made[test.columns].astype(object)], ignore_index=True)
+    test, known = (ByNumbers(SimpleImputer()).impute(half) for half in (test, train))
+    made = sampler(name, train, seed)(len(test))[test.columns].reset_index(drop=True)
+    if made.isna().any(axis=None):
+        made = ByNumbers(SimpleImputer()).impute(made)
+    both = pd.concat([test, made.astype(object)], ignore_index=True)
     for column in both:
         if is_number(frame[column]):
             both[column] = both[column].astype(float)
+            made[column] = made[column].astype(float)
         else:
             both[column] = both[column].astype(str).astype("category")
+            made[column] = made[column].astype(str)
     label = np.r_[np.zeros(len(test)), np.ones(len(made))]
     X_train, X_test, y_train, y_test = train_test_split(both, label, random_state=seed)
     classifier = HistGradientBoostingClassifier(
         categorical_features="from_dtype", random_state=seed
     )
     told = classifier.fit(X_train, y_train).predict_proba(X_test)[:, 1]
-    return {"auroc": float(max(roc_auc_score(y_test, told), 1 - roc_auc_score(y_test, told)))}
+    auroc = float(roc_auc_score(y_test, told))
+    near = [
+        NearestNeighbors(n_neighbors=1).fit(blocks(half, frame)).kneighbors(blocks(made, frame))[0]
+        for half in (known[: len(test)], test[: len(known)])
+    ]
+    return {
+        "auroc": max(auroc, 1 - auroc),
+        "quality": float(quality(made, test)),
+        "usefulness": float(usefulness(made, known, test, target, seed)),
+        "nearer": float(np.mean(near[0] < near[1]) + np.mean(near[0] == near[1]) / 2),
+    }
 
 
 def neighbor_scores(train, test):
@@ -211,6 +297,31 @@ def outliers(name, data, share, detector, seed):
     return {"auroc": float(roc_auc_score(y[rest] == 0, scores))}
 
 
+def rare_class(frame, target, detector, seed):
+    """AUROC of the rarest class of a table among rows of the others."""
+    frame = frame.dropna(subset=[target]).reset_index(drop=True)
+    y = (frame[target] == frame[target].value_counts().index[-1]).to_numpy()
+    X = frame.drop(columns=target)
+    rng = np.random.default_rng(seed)
+    inliers = rng.permutation(np.flatnonzero(~y))
+    rows, rest = inliers[: len(inliers) // 2], inliers[len(inliers) // 2 :]
+    rest = np.r_[rest, np.flatnonzero(y)]
+    if detector == "nearest neighbours":
+        with_gaps = blocks(X, X)
+        for j in np.flatnonzero(with_gaps.std(axis=0) == 0):
+            with_gaps[:, j] = 0
+        scores = neighbor_scores(with_gaps[rows], with_gaps[rest])
+    elif detector == "IsolationForest":
+        codes = X.apply(
+            lambda c: c if is_number(c) else c.astype("category").cat.codes.replace(-1, np.nan)
+        ).to_numpy(dtype=float)
+        scores = IsolationForest(random_state=seed).fit(codes[rows]).score_samples(codes[rest])
+    else:
+        model = AdversarialAutoencoder(random_state=seed).fit(X.iloc[rows])
+        scores = model.score_samples(X.iloc[rest])
+    return {"auroc": float(roc_auc_score(~y[rest], scores))}
+
+
 def plan(args, data):
     """Keys and functions of all runs, one seed after the other."""
     frames = {name: load(name, data, args.rows) for name in args.tables}
@@ -228,9 +339,13 @@ def plan(args, data):
                     key |= {"method": name, "seed": seed}
                     yield key, partial(outliers, table, data, share, name, seed)
         for table, frame in frames.items():
+            for name in ("AdversarialAutoencoder", "IsolationForest", "nearest neighbours"):
+                key = {"task": "rare class", "table": table, "method": name, "seed": seed}
+                yield key, partial(rare_class, frame, TARGETS[table], name, seed)
+        for table, frame in frames.items():
             for name in args.samplers:
-                key = {"task": "synthesis", "table": table, "method": name, "seed": seed}
-                yield key, partial(synthesis, frame, name, seed)
+                key = {"task": "samples", "table": table, "method": name, "seed": seed}
+                yield key, partial(synthesis, frame, TARGETS[table], name, seed)
 
 
 def means(rows, by, value):
@@ -255,11 +370,16 @@ def markdown(series, columns):
     return lines
 
 
+def said(series):
+    """Values by name, the smallest first."""
+    return ", ".join(f"{name} {value:.3f}" for name, value in series.sort_values().items())
+
+
 def report(rows):
     """The tables of results/tables.md, of the runs that are there."""
     of_task = {
         task: [r for r in rows if r["task"] == task]
-        for task in ("imputation", "outliers", "synthesis")
+        for task in ("imputation", "outliers", "rare class", "samples")
     }
     lines = ["# Tables", ""]
     if of_task["imputation"]:
@@ -272,10 +392,20 @@ def report(rows):
         per_table, overall = means(of_task["outliers"], ["removed"], "auroc")
         lines += ["## Outliers, AUROC with cells removed", "", *markdown(overall, "method"), ""]
         lines += ["By table:", "", *markdown(per_table, "method"), ""]
-    if of_task["synthesis"]:
-        per_table, overall = means(of_task["synthesis"], [], "auroc")
-        lines += ["## Samples, AUROC of a classifier that tells them from rows", ""]
-        lines += [*markdown(per_table, "method"), ""]
+    if of_task["rare class"]:
+        per_table, overall = means(of_task["rare class"], [], "auroc")
+        lines += ["## Outliers: the rarest class, AUROC", "", *markdown(per_table, "method"), ""]
+        lines += [f"Means: {said(overall)}.", ""]
+    if of_task["samples"]:
+        for value, what in (
+            ("auroc", "AUROC of a classifier that tells them from rows: the less the better"),
+            ("quality", "SDMetrics' quality score: the more the better"),
+            ("usefulness", "balanced accuracy after training on them, less that of rows"),
+            ("nearer", "share nearer to the rows trained on than to others: 0.5 for new rows"),
+        ):
+            per_table, overall = means(of_task["samples"], [], value)
+            lines += [f"## Samples, {what}", "", *markdown(per_table, "method"), ""]
+            lines += [f"Means: {said(overall)}.", ""]
     seconds = pd.DataFrame(rows).groupby(["task", "method"])["seconds"].mean()
     lines += ["## Mean seconds of a run", "", *markdown(seconds, "method")]
     n_seeds = pd.DataFrame(rows).groupby("task")["seed"].nunique().to_dict()
@@ -292,7 +422,9 @@ def main():
     parser.add_argument("--rows", type=int, default=1000, help="of each table, at most")
     parser.add_argument("--tables", nargs="+", default=TABLES)
     parser.add_argument(
-        "--samplers", nargs="*", default=["AdversarialAutoencoder", "CTGAN", "TVAE"]
+        "--samplers",
+        nargs="*",
+        default=["AdversarialAutoencoder", "GaussianCopula", "CTGAN", "TVAE"],
     )
     args = parser.parse_args()
     results = Results(RESULTS / "tables.jsonl")
