@@ -20,14 +20,24 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
+from scipy import sparse
 from sklearn.datasets import make_blobs
 from torch import nn
 
-from sklearn_aae import AdversarialAutoencoder
+from sklearn_aae import AdversarialAutoencoder, AdversarialTextAutoencoder
 from sklearn_aae.callbacks import Checkpoint
 
 X = make_blobs(200, n_features=6, centers=3, random_state=0)[0]
+FRAME = pd.DataFrame(
+    {
+        "number": np.where(np.arange(200) % 7 == 0, np.nan, X[:, 0]),
+        "boolean": X[:, 1] > 0,
+        "category": np.where(X[:, 2] > 0, "above", "below"),
+    }
+)
+STRINGS = [f"{c} {s} {n}" for c in ("red", "blue") for s in ("big", "tiny") for n in "abcdefghij"]
 
 
 def dropout_encoder(n_in, n_out):
@@ -40,13 +50,19 @@ CASES = [
     {"max_iter": 30, "early_stopping": True, "n_iter_no_change": 5, "tol": 0.01},
     {"max_iter": 15, "encoder": dropout_encoder, "posterior": "implicit"},
     {"max_iter": 15, "posterior": "gaussian", "optimizer": torch.optim.SGD, "lr": 1e-2},
+    {"max_iter": 15, "X": FRAME},
+    {"max_iter": 15, "X": sparse.csr_array(X * (X > 0)), "references": "means"},
+    {"max_iter": 10, "X": STRINGS, "n_components": 4, "hidden_size": 16, "embedding_size": 8},
 ]
 
 
 def fit(case: int, directory: Path, every: int = 1) -> dict:
     """What has to be equal, after a fit with checkpoints."""
     checkpoint = Checkpoint(directory, every=every)
-    model = AdversarialAutoencoder(callbacks=[checkpoint], random_state=0, **CASES[case]).fit(X)
+    parameters = {"X": X, **CASES[case]}
+    rows = parameters.pop("X")
+    kind = AdversarialTextAutoencoder if rows is STRINGS else AdversarialAutoencoder
+    model = kind(callbacks=[checkpoint], random_state=0, **parameters).fit(rows)
     arrays = {
         f"{part}.{name}": value.numpy().tobytes()
         for part in ("module_", "discriminators_")
@@ -56,8 +72,8 @@ def fit(case: int, directory: Path, every: int = 1) -> dict:
         **arrays,
         "history": model.history_,
         "n_iter": model.n_iter_,
-        "codes": model.transform(X).tobytes(),
-        "scores": model.score_samples(X).tobytes(),
+        "codes": model.transform(rows).tobytes(),
+        "scores": model.score_samples(rows).tobytes(),
         "n_epochs_resumed": checkpoint.n_epochs_resumed_,
         "files": sorted(os.listdir(directory)),
     }
