@@ -63,6 +63,9 @@ class NetworkDecoder:
         with torch.device("meta"):
             network = cls(**arguments)
         check_weights(network, weights, where)
+        for name in weights:
+            if isinstance(network, Transport) and name.endswith("rotation"):
+                require(_is_rotation(weights[name]), f"{where}: {name!r}", "is no rotation")
         for name, tensor in weights.items():
             # As load_state_dict does, whose time grows with the square of the number of layers.
             owner, _, leaf = name.rpartition(".")
@@ -121,6 +124,12 @@ class NetworkDecoder:
         return {
             name: self._tensor(value, f"{where}.{name}") for name, value in coded["weights"].items()
         }
+
+
+def _is_rotation(matrix: Tensor) -> bool:
+    """Whether columns are orthogonal and of length one, within rounding: it can then be undone."""
+    one = torch.eye(len(matrix), dtype=matrix.dtype)
+    return bool((matrix.T @ matrix - one).abs().max() < 1e-3)
 
 
 def _check_sequences(arguments: dict[str, Any], where: str) -> None:
