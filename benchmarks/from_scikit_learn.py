@@ -73,7 +73,9 @@ def compression(how, X, y, seed, k):
             return pca.inverse_transform(pca.transform(rows))
     elif how == "MLPRegressor(X, X)":
         layers = (128, k, 128)
-        reconstruct = MLPRegressor(layers, random_state=seed).fit(train, train).predict
+        reconstruct = (
+            MLPRegressor(hidden_layer_sizes=layers, random_state=seed).fit(train, train).predict
+        )
     else:
         model = AdversarialAutoencoder(k, max_iter=200, random_state=seed).fit(train)
         reconstruct = model.reconstruct
