@@ -98,7 +98,11 @@ def samples(how, X, y, seed, k):
         model = AdversarialAutoencoder(k, max_iter=200, random_state=seed).fit(train)
         drawn = model.sample(len(test), random_state=seed)
     judge = HistGradientBoostingClassifier(random_state=0)
-    return {"AUROC": float(classifier_two_sample_score(drawn, test, judge, random_state=seed))}
+    return {
+        "AUROC": float(
+            classifier_two_sample_score(drawn, test, classifier=judge, random_state=seed)
+        )
+    }
 
 
 def few_labels(how, X, y, seed, k):
