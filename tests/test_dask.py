@@ -5,6 +5,7 @@ import inspect
 import os
 import pickle
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -23,7 +24,7 @@ from sklearn.base import clone
 
 from sklearn_aae import AdversarialAutoencoder, Chunks, load, save
 from sklearn_aae._training.state import digest_of_networks
-from sklearn_aae._workers import averaging, supervision
+from sklearn_aae._workers import averaging, member, supervision
 from sklearn_aae._workers.averaging import Averaging, PeerLost
 from sklearn_aae._workers.member import free_port
 from sklearn_aae.callbacks import Checkpoint
@@ -430,3 +431,43 @@ def test_an_interrupted_client_frees_the_workers(processes):
         model(client=processes, max_iter=100_000).fit(COLLECTION)
     thread.join()
     assert model(client=processes, max_iter=1).fit(COLLECTION).n_iter_ == 1
+
+
+_CLIENT = """
+import sys
+import dask.array
+from distributed import Client
+from sklearn_aae.dask import DaskAdversarialAutoencoder
+X = dask.array.random.RandomState(0).normal(size=(500, 5), chunks=(100, 5))
+with Client(sys.argv[1]) as client:
+    DaskAdversarialAutoencoder(2, max_iter=100_000, random_state=0, client=client).fit(X)
+"""
+
+
+@pytest.mark.thorough
+def test_a_client_that_is_killed_frees_the_workers(processes):
+    processes.run(_wait_briefly)
+    program = subprocess.Popen([sys.executable, "-c", _CLIENT, processes.scheduler.address])
+    try:
+        _until(lambda: sum(processes.run(_n_executing).values()) == 2)
+        time.sleep(2)
+    finally:
+        program.kill()
+    program.wait()
+    _until(lambda: sum(processes.run(_n_executing).values()) == 0)
+    assert model(client=processes, max_iter=1).fit(COLLECTION).n_iter_ == 1
+
+
+def _wait_briefly():
+    member._SECONDS_TO_REPORT = 1.0
+
+
+def _n_executing(dask_worker):
+    return len(dask_worker.state.executing)
+
+
+def _until(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
