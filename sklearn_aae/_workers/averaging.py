@@ -65,6 +65,7 @@ class Averaging:
         self.rank, self.size = rank, size
         self.balance = 1.0
         self._n_rows = self._n_clean = self._n_total = 0
+        self._messages: dict[int, Tensor] = {}
         limit = timedelta(seconds=_SECONDS_TO_MEET)
         with _naming_peers("meet"):
             self._store = _meet(address, rank, size, limit, is_wanted)
@@ -107,16 +108,18 @@ class Averaging:
         """Means over all rows, of one vector: gradients, values, and what they count for."""
         n = self._n_clean if clean else self._n_rows
         parts = [*(g.reshape(-1) for g in gradients), *(v.reshape(1) for v in values.values())]
-        mine = torch.cat([part.detach().to("cpu", torch.float32) for part in parts])
+        message = self._message(sum(len(part) for part in parts) + 2)
+        means = message[:-2]
+        torch.cat([part.detach().to("cpu", torch.float32) for part in parts], out=means)
         # Of a row that only stands in for others, not even NaN counts.
-        mine = mine * n if n > 0 else torch.zeros_like(mine)
-        mine = torch.cat([mine, torch.tensor([n, self._n_rows], dtype=torch.float32)])
+        means.mul_(n) if n > 0 else means.zero_()
+        message[-2], message[-1] = n, self._n_rows
         limit = timedelta(seconds=_SECONDS_OF_STEP)
         with _naming_peers("average their gradients"):
             self._group.set_timeout(limit)
-            self._group.allreduce([mine]).wait(limit)
-        counted, total = float(mine[-2]), float(mine[-1])
-        means = mine[:-2] / counted
+            self._group.allreduce([message]).wait(limit)
+        counted, total = float(message[-2]), float(message[-1])
+        means.div_(counted)
         at = 0
         for gradient in gradients:
             gradient.copy_(means[at : at + gradient.numel()].view_as(gradient))
@@ -124,7 +127,13 @@ class Averaging:
         self._n_total = int(total)
         if clean and n > 0:
             self.balance = (n / counted) / (self._n_rows / total)
-        return dict(zip(values, means[at:], strict=True))
+        return dict(zip(values, means[at:].clone(), strict=True))
+
+    def _message(self, length: int) -> Tensor:
+        """Memory for a vector, the same for every step: new memory takes as long as the sum."""
+        if length not in self._messages:
+            self._messages[length] = torch.empty(length)
+        return self._messages[length]
 
     def n_rows(self, n_at_hand: int) -> int:
         """Rows of a step of all members, once there was an average."""
