@@ -27,7 +27,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
-from sklearn_aae._compat import _fit_context
+from sklearn_aae._compat import CONFIGURATION_ATTRIBUTES, _fit_context, configuration
 from sklearn_aae._estimators.autoencoder import AdversarialAutoencoder
 from sklearn_aae._estimators.fitting import local_random_state
 from sklearn_aae._estimators.parameters import document_shared_parameters, store_parameters
@@ -198,6 +198,12 @@ class DaskAdversarialAutoencoder(AdversarialAutoencoder):
                 "sample_weight is not supported by DaskAdversarialAutoencoder, got "
                 f"{type(sample_weight).__name__}. AdversarialAutoencoder takes it, with this X too."
             )
+        if configuration(self).callbacks:
+            raise ValueError(
+                "set_callbacks: callbacks of scikit-learn may end a training by what one worker "
+                "sees, and are not supported here. Pass callbacks of skorch as callbacks, or call "
+                "set_callbacks() to have none."
+            )
         rows = rows_of(X)
         client = self._client_to_use()
         others, checkpoints = split_checkpoints(self.callbacks)
@@ -227,9 +233,11 @@ class DaskAdversarialAutoencoder(AdversarialAutoencoder):
                 on_report=on_report,
             ).run()
         # All that was learned before goes.
-        parameters, state = self.get_params(deep=False), self.__dict__
+        state = self.__dict__
+        kept = {*self.get_params(deep=False), *CONFIGURATION_ATTRIBUTES}
+        kept_state = {name: value for name, value in state.items() if name in kept}
         state.clear()
-        state.update(parameters | (outcome.attributes or {}))
+        state.update((outcome.attributes or {}) | kept_state)
         for message, category in outcome.warnings:
             warn_user(message, category)
         for checkpoint in checkpoints[:1]:

@@ -27,7 +27,7 @@ from sklearn_aae._training.state import digest_of_networks
 from sklearn_aae._workers import averaging, member, supervision
 from sklearn_aae._workers.averaging import Averaging, PeerLost
 from sklearn_aae._workers.member import free_port
-from sklearn_aae.callbacks import Checkpoint
+from sklearn_aae.callbacks import Checkpoint, ScoreMonitor
 from sklearn_aae.dask import DaskAdversarialAutoencoder
 
 RNG = np.random.default_rng(0)
@@ -265,8 +265,9 @@ def test_a_worker_with_few_rows_and_one_without_any(client):
 
 @pytest.mark.thorough
 def test_trainings_that_go_on(client, tmp_path):
-    warm = model(client=client, warm_start=True, max_iter=1).fit(COLLECTION)
-    assert warm.fit(COLLECTION).n_iter_ == 2
+    warm = model(client=client, warm_start=True, max_iter=1).set_output(transform="pandas")
+    assert warm.fit(COLLECTION).fit(COLLECTION).n_iter_ == 2
+    assert isinstance(warm.transform(X), pd.DataFrame)
     checkpoint = Checkpoint(tmp_path)
     kept = {}
     write = Checkpoint.write
@@ -314,6 +315,9 @@ def test_what_is_not_supported_is_said(client):
         estimator.partial_fit(COLLECTION)
     with pytest.raises(ValueError, match="rows have to be flat"):
         estimator.fit(dask.array.zeros((3, 3, 3)))
+    if hasattr(estimator, "set_callbacks"):  # scikit-learn 1.9 and later
+        with pytest.raises(ValueError, match="set_callbacks: callbacks of scikit-learn may end"):
+            estimator.set_callbacks(ScoreMonitor()).fit(COLLECTION)
 
 
 def test_without_the_extra_the_error_says_how_to_get_it():
