@@ -28,6 +28,7 @@ import threading
 import time
 import warnings
 from functools import partial
+from itertools import product
 from pathlib import Path
 from unittest.mock import patch
 
@@ -237,14 +238,12 @@ def plan(args):
                     key = {"task": "quality", "table": name, "order": order, "run": seed}
                     yield key, partial(quality, name, args.data, order, seed)
     if "dask" in args.parts:
-        for i in range(3):
-            for layers in ((128, 64), (1000, 1000)):
-                for batch_size in (256, 2048):
-                    for where in ("local", "1 worker", "2 workers"):
-                        key = {"task": "dask", "where": where, "layers": list(layers)}
-                        key |= {"batch_size": batch_size, "run": i}
-                        if max(layers) < 1000 or i < args.runs_of_wide:
-                            yield key, partial(seconds_of_epoch, where, layers, batch_size)
+        for layers, n_runs in (((128, 64), 3), ((1000, 1000), args.runs_of_wide)):
+            for i, batch_size in product(range(n_runs), (256, 2048)):
+                for where in ("local", "1 worker", "2 workers"):
+                    key = {"task": "dask", "where": where, "layers": list(layers)}
+                    key |= {"batch_size": batch_size, "run": i}
+                    yield key, partial(seconds_of_epoch, where, layers, batch_size)
     if "kills" in args.parts:
         for i in range(args.kills):
             yield {"task": "kills", "run": i}, partial(killed, i)
