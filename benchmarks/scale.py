@@ -5,13 +5,15 @@ Parts, of which `--parts` names those to run:
 memory    `fit`, of one epoch, and `score_samples` on 10^5, 10^6 and 10^7 rows x 50 columns of
           float32 from Parquet in row groups of 100,000: seconds, and the peak of memory above that
           of a process that has imported the package and pyarrow, and of one that has not.
-step      Milliseconds of a training step on 10^6 rows x 50: an array, chunks of it, and Parquet, in
-          turn.
+step      Milliseconds of a training step on 400,000 rows x 50: an array, chunks of it, and Parquet,
+          in turn, three times. Of the processor, since other jobs may run beside.
 quality   Held-out reconstruction loss and AUROC after equally many steps, of rows in memory and of
           16 chunks of which a window holds four: of rows in random order, and sorted along their
           first principal component, so that chunks are as different as can be. Five seeds.
-dask      Seconds of an epoch with Dask, one and two workers, against `fit` on the same chunks, by
-          batch size and width.
+overhead  Seconds of an epoch of one worker, a thread of the same process, against `fit` on the same
+          chunks. Of the processor.
+dask      Milliseconds of a step with Dask, one and two workers, against `fit` on the same chunks,
+          by batch size and width: of a worker's processor, and on the clock.
 kills     A random one of two workers is killed at a random time: how `fit` ends, after how long.
 
 Files of 2 GB are written to `--scratch`. Results are appended run by run to results/scale.jsonl, so
@@ -28,7 +30,7 @@ import threading
 import time
 import warnings
 from functools import partial
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 from unittest.mock import patch
 
@@ -38,16 +40,23 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet
+import torch
 from distributed import Client, LocalCluster
 from resumable import Results
 from sklearn.metrics import roc_auc_score
+from skorch.callbacks import Callback
 
 from sklearn_aae import AdversarialAutoencoder, Chunks
+from sklearn_aae._estimators.streams import open_chunks
 from sklearn_aae._rows import streaming
+from sklearn_aae._rows.batches import BatchIterator, Rows
+from sklearn_aae._rows.chunked import draw_rows, survey
+from sklearn_aae._rows.group import ALONE
+from sklearn_aae._rows.streaming import StreamedRows
 from sklearn_aae.dask import DaskAdversarialAutoencoder
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ["memory", "step", "quality", "dask", "kills"]
+PARTS = ["memory", "step", "quality", "overhead", "dask", "kills"]
 N_COLUMNS = 50
 ROW_GROUP = 100_000
 SIZES = [10**5, 10**6, 10**7]
@@ -120,16 +129,65 @@ def quietly(model, X, **arguments):
         return model.fit(X, **arguments)
 
 
-def seconds_of_step(source, path, n_rows):
-    """Of one epoch, without what comes before and after it."""
-    X = pyarrow.dataset.dataset(path)
-    if source != "Parquet":
-        X = np.concatenate([rows_of(i) for i in range(n_rows // ROW_GROUP)])
-    if source == "chunks of an array":
-        X = Chunks(np.split(X, n_rows // ROW_GROUP))
-    model = quietly(AdversarialAutoencoder(max_iter=1, random_state=0), X)
-    (epoch,) = model.net_.history
-    return {"ms": 1000 * epoch["dur"] / epoch["train_batch_count"]}
+class CpuSeconds(Callback):
+    """Processor time of each epoch, which other jobs on the machine hardly change."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.start_ = time.thread_time()
+
+    def on_epoch_end(self, net, **kwargs):
+        net.history.record("cpu", time.thread_time() - self.start_)
+
+
+def of_steps(model, n_left_out=0):
+    """Milliseconds of a step: of the processor, and on the clock; medians over epochs."""
+    epochs = model.net_.history[n_left_out:]
+    n = epochs[0]["train_batch_count"]
+    return {
+        "ms": 1000 * float(np.median([e["cpu"] for e in epochs])) / n,
+        "wall_ms": 1000 * float(np.median([e["dur"] for e in epochs])) / n,
+    }
+
+
+class First:
+    """The first batches of an iterator, as an epoch."""
+
+    def __init__(self, batches, n):
+        self.batches, self.n = batches, n
+
+    def __len__(self):
+        return self.n
+
+    def __iter__(self):
+        return islice(iter(self.batches), self.n)
+
+
+def seconds_of_step(path, n_rows):
+    """As many steps as a window of chunks lasts, of the same net on rows of each source."""
+    X = np.concatenate([rows_of(i) for i in range(n_rows // ROW_GROUP)])
+    model = quietly(AdversarialAutoencoder(max_iter=1, random_state=0), X[:5000])
+    net, columns, cpu = model.net_, model._columns, torch.device("cpu")
+    scaling = {"device": cpu, "knee": columns.knee}
+    center, scale = columns.center, columns.scale
+    sources = {"array": Rows(X, center, scale, **scaling)}
+    for name, chunks in (
+        ("chunks of an array", Chunks(np.split(X, n_rows // ROW_GROUP))),
+        ("Parquet", pyarrow.dataset.dataset(path)),
+    ):
+        estimator = AdversarialAutoencoder()
+        opened, _ = open_chunks(estimator, chunks, None, ALONE, reset=True)
+        drawn = draw_rows(n_rows, N_COLUMNS, 10_000, np.random.RandomState(0))
+        training = survey(opened, drawn, None).training
+        sources[name] = StreamedRows(training, center, scale, targets={}, **scaling)
+    n_steps = 3 * ROW_GROUP // 256
+    seconds = {name: [] for name in sources}
+    for name in [*sources] * 3:
+        batches = BatchIterator(sources[name], 256, torch.Generator().manual_seed(0))
+        net.history.new_epoch()
+        start = time.process_time()
+        net.run_single_epoch(First(batches, n_steps), True, "train", net.train_step)
+        seconds[name].append((time.process_time() - start) / n_steps)
+    return {"ms": {name: 1000 * float(np.median(values)) for name, values in seconds.items()}}
 
 
 def by_windows(n_rows, n_columns):
@@ -180,6 +238,7 @@ def seconds_of_epoch(where, layers, batch_size):
     """Median over epochs of rows in 16 chunks, the first left out: 40,960, or a quarter of them."""
     chunks = chunks_of(16, 640 if max(layers) >= 1000 else 2560)
     how = {"hidden_layer_sizes": layers, "batch_size": batch_size, "max_iter": 4, "random_state": 0}
+    how["callbacks"] = [CpuSeconds()]
     if where == "local":
         model = quietly(AdversarialAutoencoder(**how), Chunks(chunks))
     else:
@@ -187,9 +246,7 @@ def seconds_of_epoch(where, layers, batch_size):
         with cluster_of(n_workers) as cluster, Client(cluster) as client:
             X = dask.array.concatenate([dask.array.from_array(c, chunks=c.shape) for c in chunks])
             model = quietly(DaskAdversarialAutoencoder(**how, client=client), X)
-    seconds = np.median([epoch["dur"] for epoch in model.net_.history[1:]])
-    n_steps = model.net_.history[-1]["train_batch_count"]
-    return {"epoch_seconds": seconds, "ms": 1000 * seconds / n_steps}
+    return of_steps(model, 1)
 
 
 def cluster_of(n_workers):
@@ -220,23 +277,40 @@ def killed(seed):
     return {"killed_after": wait, "end": end, "fit_seconds": seconds, "said": said}
 
 
+def overhead():
+    """Epochs of `fit`, and of a worker that is a thread of this process, in turn."""
+    chunks = chunks_of(16, 1280)
+    X = dask.array.concatenate([dask.array.from_array(c, chunks=c.shape) for c in chunks])
+    how = {"max_iter": 8, "callbacks": [CpuSeconds()], "random_state": 0}
+    epochs = {"local": [], "1 worker": []}
+    with (
+        LocalCluster(1, processes=False, threads_per_worker=1, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
+        for _ in range(3):
+            local = quietly(AdversarialAutoencoder(**how), Chunks(chunks))
+            worker = quietly(DaskAdversarialAutoencoder(**how, client=client), X)
+            epochs["local"] += local.net_.history[1:, "cpu"]
+            epochs["1 worker"] += worker.net_.history[1:, "cpu"]
+    return {"seconds_of_epoch": {name: float(np.median(v)) for name, v in epochs.items()}}
+
+
 def plan(args):
     if "memory" in args.parts:
         for n in args.sizes:
             run = partial(memory, parquet(args.scratch, n))
             yield {"task": "memory", "n_rows": n, "run": 0}, run
     if "step" in args.parts:
-        path = parquet(args.scratch, 10**6)
-        for i in range(3):
-            for source in ("array", "chunks of an array", "Parquet"):
-                run = partial(seconds_of_step, source, path, 10**6)
-                yield {"task": "step", "source": source, "run": i}, run
+        path = parquet(args.scratch, 400_000)
+        yield {"task": "step", "run": 0}, partial(seconds_of_step, path, 400_000)
     if "quality" in args.parts:
         for seed in range(args.seeds):
             for name in args.tables:
                 for order in ("in memory", "chunks, random", "chunks, sorted"):
                     key = {"task": "quality", "table": name, "order": order, "run": seed}
                     yield key, partial(quality, name, args.data, order, seed)
+    if "overhead" in args.parts:
+        yield {"task": "overhead", "run": 0}, overhead
     if "dask" in args.parts:
         for layers, n_runs in (((128, 64), 3), ((1000, 1000), args.runs_of_wide)):
             for i, batch_size in product(range(n_runs), (256, 2048)):
@@ -270,21 +344,29 @@ def report(rows):
         lines += ["imported_mib: above a Python that has imported nothing; others above that.", ""]
         lines += markdown(frame.set_index("n_rows")[columns].sort_index(), 0)
     if len(frame := of_task["step"]):
-        of_source = frame.groupby("source")["ms"].agg(["median", "min", "max"])
-        of_source["ratio"] = of_source["median"] / of_source.loc["array", "median"]
-        lines += ["## Milliseconds of a training step, 10^6 rows x 50", "", *markdown(of_source)]
+        of_source = pd.DataFrame([*frame["ms"]]).median().rename_axis("source").to_frame("ms")
+        of_source["ratio"] = of_source["ms"] / of_source.loc["array", "ms"]
+        lines += ["## Milliseconds of a training step, 400,000 rows x 50", "", *markdown(of_source)]
     if len(frame := of_task["quality"]):
         lines += ["## Held-out loss and AUROC after equally many steps", ""]
         means = frame.groupby(["table", "order"])[["loss", "auroc"]].agg(["mean", "std"])
         means.columns = [" ".join(names) for names in means.columns]
         lines += markdown(means)
+    if len(frame := of_task["overhead"]):
+        seconds = pd.DataFrame([*frame["seconds_of_epoch"]]).median()
+        lines += ["## Seconds of an epoch, 20,480 rows x 50", ""]
+        seconds = seconds.rename_axis("where").to_frame("seconds")
+        seconds["ratio"] = seconds["seconds"] / seconds.loc["local", "seconds"]
+        lines += markdown(seconds)
     if len(frame := of_task["dask"]):
         frame["layers"] = frame["layers"].map(lambda layers: "-".join(map(str, layers)))
-        of_place = frame.groupby(["layers", "batch_size", "where"])["ms"].median().unstack("where")
-        for where in [name for name in of_place if name != "local"]:
-            of_place[f"{where} / local"] = of_place[where] / of_place["local"]
-        lines += ["## Milliseconds of a step, by processes that train together", ""]
-        lines += markdown(of_place)
+        by = ["layers", "batch_size", "where"]
+        for time_of, what in (("ms", "of each processor"), ("wall_ms", "on the clock")):
+            of_place = frame.groupby(by)[time_of].median().unstack("where")
+            for where in [name for name in of_place if name != "local"]:
+                of_place[f"{where} / local"] = of_place[where] / of_place["local"]
+            lines += [f"## Milliseconds of a step {what}, by where it is made", ""]
+            lines += markdown(of_place)
     if len(frame := of_task["kills"]):
         lines += ["## One of two workers killed", ""]
         frame["said"] = frame["said"].map(len).map(lambda n: f"{n} warnings")
