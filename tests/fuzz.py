@@ -250,6 +250,8 @@ ORDINARY = {
     "score_method": ["log_likelihood", "reconstruction"],
     "sampler": ["prior"],
     "contamination": [1e-300, 0.1, 0.5],
+    "references": ["means"],
+    "n_references": [1, 2, 7],
     "class_prior": ["uniform", "empirical"],
     "class_weight": ["balanced"],
     "category_weight": [1e-3, 10],

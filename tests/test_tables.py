@@ -168,17 +168,6 @@ def test_a_table_is_saved_without_pickle_and_loads_to_the_same_bits(fitted, tmp_
         assert schema(other.sample(3, random_state=1)) == schema(X)
 
 
-def test_graphs_are_of_numbers_without_gaps():
-    pytest.importorskip("onnx")
-    pytest.importorskip("onnxscript")
-    pytest.importorskip("onnxruntime")
-    from sklearn_aae.onnx import to_onnx
-
-    model = AdversarialAutoencoder(max_iter=1, random_state=0).fit(FRAME)
-    with pytest.raises(ValueError, match=r"fitted to a table with missing cells.*save"):
-        to_onnx(model)
-
-
 def test_set_output_asks_for_another_library():
     pytest.importorskip("polars")
     model = AdversarialAutoencoder(max_iter=1, random_state=0).fit(FRAME)
