@@ -14,7 +14,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_aae import AdversarialAutoencoderClusterer
+from sklearn_aae import AdversarialAutoencoderClusterer, load, save
 from sklearn_aae._estimators import clusterer as _clusterer
 from sklearn_aae._training.terms import Certainty, Separation
 
@@ -291,3 +291,16 @@ def test_a_single_used_cluster_is_told_where_the_user_called():
         model = make().fit(same)
     assert caught[0].filename == __file__
     assert model.cluster_sizes_.max() == 40
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_shares_that_were_found_with_weights_are_saved(tmp_path):
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    X[:10] += 20
+    weights = np.random.default_rng(1).uniform(0.5, 2, size=40)
+    model = AdversarialAutoencoderClusterer(
+        n_clusters=2, cluster_prior="auto", max_iter=2, random_state=0
+    ).fit(X, sample_weight=weights)
+    assert model.cluster_prior_.dtype == np.float64
+    save(model, tmp_path / "model.safetensors")
+    assert_array_equal(load(tmp_path / "model.safetensors").cluster_prior_, model.cluster_prior_)

@@ -135,7 +135,8 @@ class Partition:
             return None
         graph = shared_neighbors(rows.neighbors, _counting(sample_weight))
         partition = spectral_partition(graph, self.n_clusters, seed)
-        sizes = partition.T @ (np.ones(len(rows)) if sample_weight is None else sample_weight)
+        weight = np.ones(len(rows)) if sample_weight is None else sample_weight.astype(np.float64)
+        sizes = partition.T.astype(np.float64) @ weight
         if self.shares is not None and not (self.shares == self.shares[0]).all():
             numbers = np.empty(self.n_clusters, dtype=int)
             numbers[np.argsort(self.shares, kind="stable")] = np.argsort(sizes, kind="stable")
