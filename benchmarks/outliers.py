@@ -7,9 +7,7 @@ Protocols, on at most 5,000 rows of each set (seeded permutation):
 
 Our estimator gets raw X with its default parameters, the same for all sets and both protocols; the
 others get X after StandardScaler. PyOD's detectors need `pip install pyod`. Variants of our score
-tell what its parts are worth; those of the same fits take the time of scoring alone. What fewer
-references cost: --detectors AdversarialAutoencoder "200 references" "20 references" "means of rows"
---seeds 0 --out results/references.jsonl.
+tell what its parts are worth; those of the same fits take the time of scoring alone.
 
 Results are appended run by run to results/outliers.jsonl, so that an interrupted benchmark goes on
 where it stopped; tables are written to results/outliers.md.
@@ -365,7 +363,7 @@ def cross_choice(rows, n_halves=10):
     yield "\nChosen: " + ", ".join(f"{name} {count} times" for name, count in counts.items()) + "."
 
 
-def main():
+def main(arguments=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -375,7 +373,7 @@ def main():
     usual = [name for name in DETECTORS if name not in KEPT]
     parser.add_argument("--detectors", nargs="+", default=usual, choices=list(DETECTORS))
     parser.add_argument("--out", type=Path, default=RESULTS / "outliers.jsonl")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(arguments)
 
     out = arguments.out
     out.parent.mkdir(parents=True, exist_ok=True)
