@@ -112,6 +112,8 @@ def _mend_docstring(app, what, name, obj, options, lines):
     for i, line in enumerate(lines):
         # Inherited docstrings refer to chapters of scikit-learn's guide: keep their words.
         line = re.sub(r":ref:`([^<`]*?)\s*<[^>]*>`", r"\g<1>", line)
+        if name.startswith("sklearn_aae.dask."):  # where names of the package are not at hand
+            line = re.sub(r"`(AdversarialAutoencoder(\.\w+)?)`", r"`~sklearn_aae.\g<1>`", line)
         if "of shape" in line:  # a name with a trailing underscore would be a link
             line = re.sub(r"(\w)_([,)])", r"\g<1>\\_\g<2>", line)
         lines[i] = line

@@ -16,7 +16,7 @@ class Chunks:
 
     What `AdversarialAutoencoder` trains on and scores where the rows of a table are too many for
     memory and in no store that it reads by itself, which are zarr arrays, Parquet data sets
-    (`pyarrow.dataset.dataset`), dask arrays and dask data frames. A plain list of arrays would be
+    (``pyarrow.dataset.dataset``), dask arrays and dask data frames. A plain list of arrays would be
     an array of three dimensions.
 
     Parameters
