@@ -63,7 +63,7 @@ class AdversarialTextAutoencoder(CallbackSupportMixin, StringAutoencoder):
         ``##`` where no space is before them, so that a string is put together as it was, up to
         runs of spaces; "char": characters; "bpe": pieces of words by byte-pair encoding, learned
         from X by the package ``tokenizers`` (extra `text`). A callable takes a string and returns a
-        list of tokens, which a space joins; a fitted Tokenizer of the package cuts and joins itself.
+        list of tokens, which a space joins; a fitted Tokenizer of that package does both itself.
 
     lowercase : bool, default=True
         Whether strings are made lower case first. They then come back in lower case.
