@@ -343,7 +343,7 @@ def test_spread_labels_that_are_believed_guide_until_the_virtual_adversarial_ter
 
 def test_what_needs_neighbours_counts_as_much_as_they_tell(monkeypatch):
     def told(share):
-        monkeypatch.setattr(guides, "pooled", lambda linear, graph, _: (linear, share))
+        monkeypatch.setattr(guides, "pooled", lambda models, graph, _: (models[0], share))
         model = make(max_iter=10).fit(X, FEW)
         _, categories = model.net_.game.critics
         _, guidance, virtual = model.net_.terms

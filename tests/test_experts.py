@@ -7,7 +7,15 @@ from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
 import sklearn_aae._rows.experts as experts
-from sklearn_aae._rows.experts import Expert, divide, graph_expert, linear_expert, pooled
+from sklearn_aae._rows.experts import (
+    Expert,
+    divide,
+    graph_expert,
+    linear_expert,
+    network_expert,
+    pooled,
+)
+from sklearn_aae._rows.kernels import tangent_features, tangent_kernel
 from sklearn_aae._rows.neighbors import nearest_rows, shared_neighbors, spread_labels
 
 RNG = np.random.default_rng(0)
@@ -83,6 +91,41 @@ def test_a_label_that_is_alone_counts_for_the_linear_expert():
     assert_allclose(said, model.predict_log_proba(X), atol=1e-5)
 
 
+# The wide network.
+
+
+def test_the_tangent_kernel_is_that_of_a_network_that_is_wide():
+    # Products of the gradients of a network with its parameters, drawn at random.
+    rng = np.random.default_rng(0)
+    x, hidden = X[:6].astype(float), rng.normal(size=(200_000, 5))
+    x = np.c_[x, np.ones(6)]
+    before = x @ hidden.T  # output weights of unit variance have products of their squares
+    of_outputs = before.clip(0) @ before.clip(0).T
+    of_hidden = (before > 0).astype(float) @ (before > 0).T * (x @ x.T)
+    expected = 2 * (of_outputs + of_hidden) / len(hidden)
+    scale = np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
+    assert_allclose(tangent_kernel(X[:6], X[:6]) / scale, expected / scale, atol=0.02)
+
+
+def test_products_of_features_are_the_kernel(monkeypatch):
+    base = np.flatnonzero(FEW >= 0)
+    features = tangent_features(X.__getitem__, base)(np.arange(120))
+    assert_allclose(features @ features[base].T, tangent_kernel(X, X[base]), atol=1e-5)
+    monkeypatch.setattr("sklearn_aae._rows.kernels._ENTRIES", 100)  # a few rows at a time
+    assert_allclose(tangent_features(X.__getitem__, base)(np.arange(120)), features, atol=1e-9)
+
+
+def test_a_network_learns_what_is_not_linear():
+    rows = RNG.uniform(-2, 2, (400, 2)).astype(np.float32)
+    y = (np.abs(rows[:, 0]) > 1).astype(int)
+    labels = divide(np.where(np.arange(400) < 80, y, -1), 2, None, 0)
+    linear, network = (e(rows.__getitem__, labels) for e in (linear_expert, network_expert))
+    assert ((labels.log_shares + network.rows).argmax(axis=1) == y).mean() > 0.9
+    both, _ = pooled([linear, network], None, labels)
+    agreement = (both.rows.argmax(axis=1) == network.rows.argmax(axis=1)).mean()
+    assert agreement > 0.95
+
+
 # The graph.
 
 
@@ -127,7 +170,7 @@ def test_weights_make_left_out_labels_as_likely_as_can_be(monkeypatch):
     monkeypatch.setattr(experts, "_PRECISION", 1e-9)
     labels = known()
     linear, graph = linear_expert(X.__getitem__, labels), graph_expert(graph_of(X), labels)
-    both, _ = pooled(linear, graph, labels)
+    both, _ = pooled([linear], graph, labels)
     most = likelihood(labels, both.left_out)
     grid = np.linspace(0, 3, 16)
     others = [
@@ -139,7 +182,7 @@ def test_weights_make_left_out_labels_as_likely_as_can_be(monkeypatch):
 def test_few_labels_hardly_move_the_weights():
     labels = known(np.where(np.arange(120) < 6, Y, -1))
     linear, graph = linear_expert(X.__getitem__, labels), graph_expert(graph_of(X), labels)
-    both, neighbors = pooled(linear, graph, labels)
+    both, neighbors = pooled([linear], graph, labels)
     expected = (1 - neighbors) * linear.rows + neighbors * graph.rows
     assert np.abs(both.rows - expected).max() < 0.3 * np.abs(expected).max()
 
@@ -150,7 +193,7 @@ def test_the_expert_that_knows_left_out_labels_is_believed(linear_knows, expecte
     truth = expert_of(20.0 * (Y[:, None] == np.arange(3)), labels)
     noise = expert_of(RNG.normal(size=(120, 3)), labels)
     linear, graph = (truth, noise) if linear_knows else (noise, truth)
-    both, neighbors = pooled(linear, graph, labels)
+    both, neighbors = pooled([linear], graph, labels)
     assert_allclose(neighbors, expected, atol=1e-6)
     assert (both.rows.argmax(axis=1) == Y).mean() > 0.9
 
@@ -161,7 +204,9 @@ def test_neighbours_tell_as_much_as_is_no_longer_uncertain():
     best = max(likelihood(labels, a * expert.left_out) for a in np.linspace(0, 3, 301))
     nothing = likelihood(labels, np.zeros_like(expert.left_out))
     # Experts that know the same are as good as each other with the probability of one half.
-    assert_allclose(pooled(expert, expert, labels)[1], 0.5 * (1 - best / nothing), atol=1e-4)
+    told = 1 - best / nothing
+    assert_allclose(pooled([expert], expert, labels)[1], told / 2, atol=1e-4)
+    assert_allclose(pooled([expert, expert], expert, labels)[1], told / 3, atol=1e-4)
 
 
 def test_the_linear_model_speaks_where_neighbours_do_not_know():
@@ -173,7 +218,7 @@ def test_the_linear_model_speaks_where_neighbours_do_not_know():
     labels = divide(few, 2, None, 0)
     first = rows[:, :1]
     linear, graph = linear_expert(first.__getitem__, labels), graph_expert(graph_of(rows), labels)
-    both, neighbors = pooled(linear, graph, labels)
+    both, neighbors = pooled([linear], graph, labels)
     assert neighbors < 0.01
     agreement = (both.rows.argmax(axis=1) == linear.rows.argmax(axis=1)).mean()
     assert agreement > 0.98
@@ -184,6 +229,8 @@ def test_without_two_labels_of_a_class_the_graph_is_believed():
     classes[:3] = Y[:3]
     labels = known(classes)
     linear, graph = linear_expert(X.__getitem__, labels), graph_expert(graph_of(X), labels)
-    both, neighbors = pooled(linear, graph, labels)
+    both, neighbors = pooled([linear], graph, labels)
     assert both is graph
     assert neighbors == 1
+    both, _ = pooled([linear, linear], None, labels)
+    assert_allclose(both.rows, linear.rows)

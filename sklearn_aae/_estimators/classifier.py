@@ -306,7 +306,9 @@ class AdversarialAutoencoderClassifier(
         if weights is not None:
             weights = weights / (weights @ empirical)  # mean 1 over the labelled rows
             decisive = share_ratio(empirical * weights, shares)
-        classification = Classification(float(self.classification_weight), decisive, weights)
+        classification = Classification(
+            float(self.classification_weight), decisive, weights, evidence.neighbors
+        )
         return replace(
             parts,
             critics=(replace(style, prior=both), replace(categories, prior=prior, weight=weight)),
@@ -329,9 +331,9 @@ class AdversarialAutoencoderClassifier(
             stop = VirtualAdversarial.START if weight > 0 else math.inf
             strength, rest = float(self.propagation_weight), 1 - neighbors
             terms.append(Guidance(strength, "propagation", stop, rest, ratio))
-        if weight > 0:
-            weight *= neighbors
-            terms.append(VirtualAdversarial(weight, float(self.virtual_adversarial_radius)))
+        if weight * neighbors > 0:
+            radius = float(self.virtual_adversarial_radius)
+            terms.append(VirtualAdversarial(weight * neighbors, radius))
         return tuple(terms)
 
     def predict_proba(self, X: Any) -> np.ndarray:

@@ -1,8 +1,9 @@
-"""What is known of all rows from few labels: two experts, and how far each is to be trusted.
+"""What is known of all rows from few labels: three experts, and how far each is to be trusted.
 
 An expert gives, for every row, the logarithm of how likely it is in each class, up to a constant.
-One is a linear model of the labelled rows, the other a graph of nearest rows along which labels
-spread. Both also judge labelled rows whose own labels are left out, which tells how good they are.
+Two are models of the labelled rows, a linear one and a wide network; the third is a graph of nearest
+rows along which labels spread. All also judge labelled rows whose own labels are left out, which
+tells how good they are.
 """
 
 from __future__ import annotations
@@ -14,17 +15,18 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize
 from scipy.sparse import csr_array
-from scipy.special import expit, log_softmax
+from scipy.special import log_softmax, softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import gen_batches
 
+from sklearn_aae._rows.kernels import tangent_features
 from sklearn_aae._rows.neighbors import spread_labels
 
 # Parts of the labelled rows of a class, each of which is left out once.
 _FOLDS = 10
 
-# Rows that are left out at most, and that the linear model is fitted to. It takes seconds for so
+# Rows that are left out at most, and that models are fitted to. It takes seconds for so
 # many of 784 columns, and more would hardly change which expert is the better one.
 _MAX_LEFT_OUT = 2000
 
@@ -79,6 +81,14 @@ class Labels(NamedTuple):
         out = self.folds >= 0
         return self.classes[out], self.weight[out]
 
+    @property
+    def modelled(self) -> np.ndarray:
+        """Positions of the labelled rows that models are fitted to."""
+        # Of the rows that are never left out, those of a class that has no others.
+        classes, out = self.classes, self.folds >= 0
+        alone = (classes >= 0) & (self.weight > 0) & ~np.isin(classes, classes[out])
+        return np.flatnonzero(out | alone)
+
 
 class Expert(NamedTuple):
     """Logarithms of how likely rows are in each class, up to a constant for each row.
@@ -124,9 +134,7 @@ def linear_expert(rows: Callable[[np.ndarray], np.ndarray], labels: Labels) -> E
         Of all rows.
     """
     classes, folds, weight, n_classes = labels
-    # Of the rows that are never left out, those of a class that has no others.
-    alone = (classes >= 0) & (weight > 0) & ~np.isin(classes, classes[folds >= 0])
-    used = np.flatnonzero((folds >= 0) | alone)
+    used = labels.modelled
     x, y, w, fold = rows(used), classes[used], weight[used], folds[used]
     model = _linear_model(x, y, w, n_classes)
     positions = np.arange(len(classes))
@@ -136,6 +144,14 @@ def linear_expert(rows: Callable[[np.ndarray], np.ndarray], labels: Labels) -> E
         out = fold == k
         left_out[out] = _linear_model(x[~out], y[~out], w[~out], n_classes)(x[out])
     return Expert(np.concatenate(chunks), left_out[fold >= 0])
+
+
+def network_expert(rows: Callable[[np.ndarray], np.ndarray], labels: Labels) -> Expert:
+    """What a wide network says that has learned from labelled rows alone, and not by heart.
+
+    Logistic regression with the neural tangent kernel: parameters as those of `linear_expert`.
+    """
+    return linear_expert(tangent_features(rows, labels.modelled), labels)
 
 
 def _linear_model(
@@ -193,20 +209,30 @@ def graph_expert(graph: csr_array, labels: Labels) -> Expert:
     return Expert(log_likelihood(arrived), left_out[folds >= 0])
 
 
-def pooled(linear: Expert, graph: Expert, labels: Labels) -> tuple[Expert, float]:
-    """Both experts as one, and from 0 to 1 how much neighbours tell.
+def pooled(models: Sequence[Expert], graph: Expert | None, labels: Labels) -> tuple[Expert, float]:
+    """All experts as one, and from 0 to 1 how much neighbours tell.
 
     Neighbours tell as much as the graph takes away of the uncertainty of left-out labels, in nats,
-    times the probability that it is better than the linear model (by a pseudo-Bayes factor, Geisser
-    and Eddy, 1979). The logarithms of the experts are added (a logarithmic opinion pool) with these
-    as weights, the linear model taking the rest, once they are moved to where left-out labels are
-    likely (stacking, Wolpert, 1992). Where no class has two labels none can be left out, and the
-    graph is believed, as by those who choose to spread labels.
+    times the probability that it is the best expert (by pseudo-Bayes factors, Geisser and Eddy,
+    1979). The logarithms of the experts are added (a logarithmic opinion pool) with these as
+    weights, the models taking the rest by their own factors, once they are moved to where left-out
+    labels are likely (stacking, Wolpert, 1992). Where no class has two labels none can be left out,
+    and the graph is believed, as by those who choose to spread labels.
+
+    Parameters
+    ----------
+    models : sequence of Expert
+        Models of the labelled rows.
+    graph : Expert or None
+        Spread labels; None where none have spread.
+    labels : Labels
+        Of all rows.
 
     Returns
     -------
     both : Expert
     neighbors : float
+        1 without a graph, of which nobody has asked.
 
     References
     ----------
@@ -215,17 +241,24 @@ def pooled(linear: Expert, graph: Expert, labels: Labels) -> tuple[Expert, float
 
     Wolpert (1992), "Stacked generalization", https://doi.org/10.1016/S0893-6080(05)80023-1
     """
-    if not len(graph.left_out):
-        return graph, 1.0
-    of_graph, of_linear = (_log_likelihood(expert, labels) for expert in (graph, linear))
     y, w = labels.left_out
-    of_nothing = float(w @ labels.log_shares[y])
-    # An expert without a weight says nothing, so that it is never worse than that.
-    told = 0.0 if of_nothing == 0 else max(1 - of_graph / of_nothing, 0.0)
-    neighbors = float(expit(of_graph - of_linear)) * told
-    a, b = _best_weights([linear, graph], labels, (1 - neighbors, neighbors), _PRECISION)
-    both = Expert(*(a * x + b * y for x, y in zip(linear, graph, strict=True)))
-    return both, neighbors
+    if graph is not None and not len(y):
+        return graph, 1.0
+    evidence = np.array([_log_likelihood(expert, labels) for expert in models])
+    start, experts, neighbors = softmax(evidence), list(models), 1.0
+    if graph is not None:
+        of_nothing = float(w @ labels.log_shares[y])
+        of_graph = _log_likelihood(graph, labels)
+        # An expert without a weight says nothing, so that it is never worse than that.
+        told = 0.0 if of_nothing == 0 else max(1 - of_graph / of_nothing, 0.0)
+        neighbors = float(softmax([of_graph, *evidence])[0]) * told
+        start, experts = np.append((1 - neighbors) * start, neighbors), [*experts, graph]
+    weights = _best_weights(experts, labels, start, _PRECISION)
+    rows, left_out = (
+        sum(a * said for a, said in zip(weights, of_experts, strict=True))
+        for of_experts in zip(*experts, strict=True)
+    )
+    return Expert(rows, left_out), neighbors
 
 
 def _log_likelihood(expert: Expert, labels: Labels) -> float:
@@ -237,7 +270,7 @@ def _log_likelihood(expert: Expert, labels: Labels) -> float:
 
 
 def _best_weights(
-    experts: Sequence[Expert], labels: Labels, start: tuple[float, ...], precision: float
+    experts: Sequence[Expert], labels: Labels, start: Sequence[float], precision: float
 ) -> np.ndarray:
     """Non-negative weights of experts, (n_experts,), that make left-out labels most likely."""
     y, w = labels.left_out

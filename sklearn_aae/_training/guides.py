@@ -17,6 +17,7 @@ from sklearn_aae._rows.experts import (
     divide,
     graph_expert,
     linear_expert,
+    network_expert,
     pooled,
 )
 from sklearn_aae._rows.neighbors import nearest_rows, shared_neighbors, spectral_partition
@@ -33,7 +34,7 @@ class Evidence(NamedTuple):
     labelled_shares : ndarray of shape (n_classes,)
         Shares among labelled rows, for which the target "guide" holds.
     neighbors : float
-        Probability that neighbours tell more of the classes than a linear model does.
+        From 0 to 1, how much neighbours tell of the classes.
     """
 
     class_prior: np.ndarray
@@ -75,17 +76,18 @@ class Propagation:
         if labels is None:
             return None
         known = divide(labels, self.n_classes, sample_weight, seed)
-        expert, neighbors = linear_expert(_standardized(rows), known), 1.0
-        nearest = None
+        models = [model(_standardized(rows), known) for model in (linear_expert, network_expert)]
+        nearest, spread = None, None
         if self.spreads:
             nearest = _nearest_of(rows, self.n_neighbors, self.n_classes, sample_weight, seed)
         if nearest is not None:
-            graph = shared_neighbors(nearest, _counting(sample_weight))
-            expert, neighbors = pooled(expert, graph_expert(graph, known), known)
+            spread = graph_expert(shared_neighbors(nearest, _counting(sample_weight)), known)
+        expert, neighbors = pooled(models, spread, known)
         if self.spreads:
             guide = softmax(known.log_shares + expert.rows, axis=1)
             rows.add_target("guide", guide.astype(np.float32))
-        return Evidence(self._class_prior(expert, known), known.shares, neighbors)
+        # To two digits, as well as it is known: what counts less than that need not be computed.
+        return Evidence(self._class_prior(expert, known), known.shares, round(neighbors, 2))
 
     def _class_prior(self, expert: Expert, known: Labels) -> np.ndarray:
         """Shares of the classes among all rows: counted where rows are labelled, else found out."""

@@ -61,6 +61,9 @@ class Classification:
         probabilities hold; None where they are the same.
     class_weight : ndarray of shape (n_classes,), default=None
         Factor of the weight of each class; None for all the same.
+    trust : float, default=1.0
+        From 0 to 1, how far a row is of its class, and not one draw of those that are likely for
+        rows like it: the network learns a mixture of the label and of the target "guide".
 
     References
     ----------
@@ -71,6 +74,7 @@ class Classification:
     weight: float
     ratio: np.ndarray | None = None
     class_weight: np.ndarray | None = None
+    trust: float = 1.0
     name: str = "classification"
 
     def __call__(self, net: Any, batch: Batch) -> Tensor:
@@ -80,13 +84,16 @@ class Classification:
         if "labelled" in targets:
             x, targets = targets["labelled"]
             codes = autoencoder.encode(net.corrupted(x, len(x)), net.generator_)
-        losses = self.of_rows(codes[:, autoencoder.n_components :], targets["y"])
+        q = codes[:, autoencoder.n_components :]
+        losses = self.of_rows(q, targets["y"], targets.get("guide"))
         return weighted_mean(losses, targets.get("sample_weight"))
 
-    def of_rows(self, q: Tensor, y: Tensor) -> Tensor:
+    def of_rows(self, q: Tensor, y: Tensor, guide: Tensor | None = None) -> Tensor:
         """Loss (n,) in nats of probabilities q (n, n_classes) with labels y (n,), 0 of others."""
         q = reweighted(q, self.ratio)
         p = torch.nn.functional.one_hot(y.clamp(min=0), q.shape[1]).to(q.dtype)
+        if guide is not None:
+            p = self.trust * p + (1 - self.trust) * guide.to(q.dtype)
         p = p * (y >= 0)[:, None]
         if self.class_weight is not None:
             p = p * torch.as_tensor(self.class_weight, dtype=q.dtype, device=q.device)
