@@ -346,11 +346,38 @@ def test_what_needs_neighbours_counts_as_much_as_they_tell(monkeypatch):
         monkeypatch.setattr(guides, "pooled", lambda models, graph, _: (models[0], share))
         model = make(max_iter=10).fit(X, FEW)
         _, categories = model.net_.game.critics
-        _, guidance, virtual = model.net_.terms
-        return categories.weight, virtual.weight, guidance.rest
+        classification, guidance, virtual = model.net_.terms
+        return categories.weight, virtual.weight, guidance.rest, classification.trust
 
-    assert_allclose(told(0.25), [0.25 * 0.3, 0.25 * 0.3, 0.75])
-    assert_allclose(told(1.0), [0.3, 0.3, 0])
+    assert_allclose(told(0.25), [0.25 * 0.3, 0.25 * 0.3, 0.75, 0.25])
+    assert_allclose(told(1.0), [0.3, 0.3, 0, 1])
+
+
+def test_what_needs_neighbours_that_tell_nothing_is_left_out(monkeypatch):
+    monkeypatch.setattr(guides, "pooled", lambda models, graph, _: (models[0], 0.004))
+    history = make().fit(X, FEW).history_
+    assert not any("categories" in name or "virtual" in name for name in history)
+    assert "propagation_loss" in history
+
+
+@pytest.mark.thorough
+def test_noisy_labels_of_linear_classes_are_not_learned_by_heart():
+    behind = []
+    for seed in (3, 6):
+        rng = np.random.default_rng(seed)
+        rows = rng.normal(size=(2000, 8))
+        y = (1.5 * rows.sum(axis=1) / np.sqrt(8) + rng.logistic(size=2000) > 0).astype(int)
+        few = np.full(300, -1)
+        for k in (0, 1):
+            few[np.flatnonzero(y[:300] == k)[:40]] = k
+        # Nothing but the guide keeps this training from learning the labels.
+        model = make(n_components="auto", max_iter=60, batch_size=64, lr=1e-2, noise=0)
+        model.fit(rows[:300], few)
+        linear = LogisticRegression().fit(rows[:300][few >= 0], few[few >= 0])
+        new = rows[300:], y[300:]
+        behind.append(linear.score(*new) - model.score(*new))
+        assert model.score(rows[:300][few >= 0], few[few >= 0]) < 0.9
+    assert np.mean(behind) < 0.02
 
 
 def test_labels_spread_over_rows_that_count(monkeypatch):

@@ -128,6 +128,17 @@ def test_labelled_rows_get_noise_like_all_others():
     assert_allclose(Classification(1.0)(net, batch).item(), expected.item(), rtol=1e-5)
 
 
+@pytest.mark.parametrize("trust", [0.0, 0.3, 1.0])
+def test_labels_that_are_one_draw_of_many_are_mixed_with_what_the_guide_says(trust):
+    net, guide = linear_net(WEIGHT), torch.softmax(ROWS @ torch.ones(2, 3), dim=1)
+    hard, soft = (
+        F.cross_entropy(ROWS[:3] @ WEIGHT.T, target) for target in (CLASSES[:3], guide[:3])
+    )
+    labelled = (ROWS[:3], {"y": CLASSES[:3], "guide": guide[:3]})
+    value = Classification(1.0, trust=trust)(net, batch_of(net, ROWS, labelled=labelled))
+    assert_allclose(value.item(), (trust * hard + (1 - trust) * soft).item(), rtol=1e-5)
+
+
 # Virtual adversarial step.
 
 

@@ -52,7 +52,8 @@ class AdversarialAutoencoderClassifier(
     probabilities look like one-hot vectors, and the cross-entropy on labelled rows says which class
     is which [1]_. Labels that have spread to neighbours guide the start; then a term keeps the
     class of a row the same in its neighbourhood [2]_. Labels that are left out in turn decide how
-    far neighbours are asked, or a linear model of the labelled rows instead.
+    far neighbours are asked, or models of the labelled rows instead: a linear one, and the kernel
+    machine that a wide network is [6]_.
 
     Rows with ``y = -1`` are unlabelled, as in `sklearn.semi_supervised`.
 
@@ -80,13 +81,14 @@ class AdversarialAutoencoderClassifier(
         times how much neighbours tell.
 
     classification_weight : float, default=1.0
-        Weight of the cross-entropy on labelled rows, in nats.
+        Weight of the cross-entropy on labelled rows, in nats: with their labels or, where others
+        have none, as far as neighbours do not tell, with what all labels together say of them.
 
     propagation_weight : float, default=1.0
         Weight of the cross-entropy, in nats, with what is known of each row before the training:
         labels that have spread from labelled rows to their neighbours, to the neighbours of these
-        and so on [3]_, [4]_, and a linear model of the labelled rows, each as far as it predicts
-        labels that are left out in turn. It guides the training until the virtual adversarial term
+        and so on [3]_, [4]_, and models of the labelled rows, each as far as it predicts labels
+        that are left out in turn. It guides the training until the virtual adversarial term
         starts, and from then on where neighbours do not tell. With 0, or where all rows are
         labelled, nobody looks for neighbours.
 
@@ -162,6 +164,8 @@ class AdversarialAutoencoderClassifier(
        learning", https://arxiv.org/abs/1904.04717
     .. [5] Saerens, Latinne and Decaestecker (2002), "Adjusting the outputs of a classifier to new a
        priori probabilities", https://doi.org/10.1162/089976602753284446
+    .. [6] Jacot, Gabriel and Hongler (2018), "Neural tangent kernel: convergence and generalization
+       in neural networks", https://arxiv.org/abs/1806.07572
 
     Examples
     --------

@@ -1,9 +1,9 @@
 """What is known of all rows from few labels: three experts, and how far each is to be trusted.
 
 An expert gives, for every row, the logarithm of how likely it is in each class, up to a constant.
-Two are models of the labelled rows, a linear one and a wide network; the third is a graph of nearest
-rows along which labels spread. All also judge labelled rows whose own labels are left out, which
-tells how good they are.
+Two are models of the labelled rows, one linear and one a wide network. The third is a graph of
+nearest rows, along which labels spread. All of them also judge labelled rows whose own labels are
+left out, which tells how good they are.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ from sklearn_aae._rows.neighbors import spread_labels
 # Parts of the labelled rows of a class, each of which is left out once.
 _FOLDS = 10
 
-# Rows that are left out at most, and that models are fitted to. It takes seconds for so
-# many of 784 columns, and more would hardly change which expert is the better one.
+# Rows that are left out at most, and that models are fitted to. It takes seconds for so many of 784
+# columns, and more would hardly change which expert is the better one.
 _MAX_LEFT_OUT = 2000
 
-_CHUNK = 10_000
+# Rows that are judged at a time: 32 MiB of the features of a wide network, at most.
+_CHUNK = 2_000
 
 # How likely rows are in a class whose labels do not reach them, in units of the mean over all rows.
 # No graph is so good that it could rule a class out.

@@ -11,7 +11,7 @@ from sklearn.utils import gen_batches
 # Entries of a kernel matrix that are computed at a time.
 _ENTRIES = 2**21
 
-# Directions of the base rows that hardly vary, as a share of the one that varies most, are rounding.
+# Variance, as a share of the largest, below which a direction of the base rows is rounding.
 _SMALL_VARIANCE = 1e-8
 
 

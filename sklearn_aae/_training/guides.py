@@ -46,7 +46,7 @@ class Evidence(NamedTuple):
 class Propagation:
     """What few labels tell of the class of every row, as its target "guide".
 
-    Labels spread along the graph, and a linear model of the labelled rows stands beside it.
+    Labels spread along the graph, and models of the labelled rows stand beside it.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class Propagation:
     class_prior : ndarray of shape (n_classes,) or None
         Shares of the classes among all rows; None: to be found out.
     spreads : bool
-        Whether labels spread; if not, the linear model speaks alone, of nothing but the shares.
+        Whether labels spread; if not, the models speak alone, of nothing but the shares.
     """
 
     n_neighbors: int
