@@ -23,6 +23,7 @@ from sklearn_aae._learned.mixture import Mixture, log_densities
 from sklearn_aae._learned.neighbors import NeighborSearch
 from sklearn_aae._learned.references import sample_by_weight
 from sklearn_aae._learned.table import fit_whitening
+from sklearn_aae._rows.chunks import apply_in_chunks
 from sklearn_aae._training.plan import Data
 
 
@@ -504,3 +505,22 @@ def test_a_warm_start_holds_the_same_rows_out(X):
     again = model.set_params(lr=1e-12, discriminator_lr=1e-12).fit(X)
     assert_allclose(again._held_out_scores, lowest, atol=1e-2)
     assert_allclose(again.p_values(X), first, atol=0.05)
+
+
+def test_after_the_training_no_more_rows_are_looked_at_of_more(monkeypatch):
+    monkeypatch.setattr("sklearn_aae._estimators.outliers.MAX_SCORED", 1000)
+    monkeypatch.setattr("sklearn_aae._training.plan._MAX_ROWS_TO_HOLD_OUT", 500)
+    looked_at = []
+
+    def counted(function, array, *arguments, **options):
+        looked_at[-1] += len(array)
+        return apply_in_chunks(function, array, *arguments, **options)
+
+    monkeypatch.setattr("sklearn_aae._rows.inference.apply_in_chunks", counted)
+    rows = np.random.default_rng(0).normal(size=(50_000, 3)).astype(np.float32)
+    for n in (25_000, 50_000):
+        looked_at.append(0)
+        AdversarialAutoencoder(max_iter=1, batch_size=5000, random_state=0).fit(rows[:n])
+    # Codes of 20,000, 300 whose cells are hidden step by step, and what is set above.
+    assert looked_at[0] == pytest.approx(looked_at[1], rel=0.01)
+    assert looked_at[1] < 40_000

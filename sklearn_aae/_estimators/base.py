@@ -23,7 +23,7 @@ from sklearn_aae._rows.columns import Columns, fit_columns
 from sklearn_aae._rows.group import Group
 from sklearn_aae._rows.inference import Inference
 from sklearn_aae._rows.scaling import column_ranges
-from sklearn_aae._rows.sources import is_sparse, narrow
+from sklearn_aae._rows.sources import is_sparse, missing_cells, narrow
 from sklearn_aae._rows.table import Table
 from sklearn_aae._training.critics import Critic
 from sklearn_aae._training.net import AdversarialNet
@@ -113,7 +113,8 @@ class BaseAdversarialAutoencoder(TrainedAutoencoder):
         reconstruct = self._filling(plan, inference, data.table)
         # Draws of its own: everything else is as without them.
         own = np.random.RandomState(net.seed)
-        spread = fit_spread(data.X, rows, starts_of(data), plan.columns, reconstruct, own)
+        missing = missing_cells(data.X) if data.has_gaps else None
+        spread = fit_spread(missing, rows, starts_of(data), plan.columns, reconstruct, own)
         match = measure_prior_match(inference, prior=plan.prior, X=rows)
         learned = {"prior_match_": match, "_spread": spread}
         if data.table is not None and data.table.has_gaps:

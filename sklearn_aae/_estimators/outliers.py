@@ -125,14 +125,17 @@ class ScoringAdversarialAutoencoder(OutlierMixin, BaseAdversarialAutoencoder):
 
         correction = self._gap_correction_of(plan, data, inference, raw_scores, net.seed)
 
+        def corrected(scores: np.ndarray, X: Any) -> np.ndarray:
+            return correction.corrected(scores, missing_cells(X) if data.has_gaps else None)
+
         def scores(X: Any) -> np.ndarray:
-            return correction.corrected(raw_scores(X), missing_cells(X))
+            return corrected(raw_scores(X), X)
 
         rows = at_most(MAX_SCORED, np.arange(data.X.shape[0]), random_state)
         of_rows = SelectedRows(data.X, rows)
         if self.score_method == "log_likelihood":
             as_if_new = scores_as_if_new(inference, data.X, rows, density, trained)
-            of_training = correction.corrected(as_if_new, missing_cells(of_rows))
+            of_training = corrected(as_if_new, of_rows)
         else:
             of_training = scores(of_rows)
         weights = None if data.sample_weight is None else data.sample_weight[rows]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeVar, cast
 
 import narwhals as nw
@@ -172,7 +172,7 @@ def in_chunks(method: _Method) -> _Method:
     def of_rows(self: Any, X: Any) -> Any:
         if not is_chunked(X):
             return method(self, X)
-        parts = (method(self, rows) for rows in _pieces(X))
+        parts = map(partial(method, self), _pieces(X))  # a generator would hold the last piece
         first = next(parts, None)
         if first is None:
             raise ValueError(
@@ -208,9 +208,14 @@ def mean_in_chunks(score: Callable[[Any], float], X: Any) -> float:
 def _pieces(X: Any) -> Iterator[Any]:
     """All rows, in arrays or frames of a moderate number of values."""
     for i, chunk in enumerate(chunks_of(X) or []):
-        rows = _read(chunk, i)
-        with _naming(i):
-            yield from pieces(rows, _rows_of_piece(rows))
+        yield from _pieces_of(chunk, i)
+
+
+def _pieces_of(chunk: Chunk, i: int) -> Iterator[Any]:
+    # A function of its own: the chunk is let go before the next one is read.
+    rows = _read(chunk, i)
+    with _naming(i):
+        yield from pieces(rows, _rows_of_piece(rows))
 
 
 def _rows_of_piece(rows: Any) -> int:

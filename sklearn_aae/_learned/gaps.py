@@ -11,7 +11,6 @@ import torch
 from sklearn_aae._rows.columns import Columns
 from sklearn_aae._rows.product import Product
 from sklearn_aae._rows.scaling import unsquashed
-from sklearn_aae._rows.sources import missing_cells
 
 # Rounds in which networks that know no missing cells fill them in: from the column means, each
 # round decodes the row that the last one has filled. Later rounds change little.
@@ -86,7 +85,7 @@ def hide(X: Any, share: float, starts: np.ndarray, random_state: np.random.Rando
 
 
 def fit_spread(
-    X: Any,
+    missing: np.ndarray | None,
     held_out: Any,
     starts: np.ndarray,
     columns: Columns,
@@ -97,8 +96,8 @@ def fit_spread(
 
     Parameters
     ----------
-    X : ndarray, SparseRows or TableRows
-        All rows, for the shares of missing cells.
+    missing : ndarray of bool of shape (n_rows, n_columns) or None
+        Which cells of all rows are missing; None for none.
     held_out : ndarray, SparseRows, TableRows or SelectedRows
         Rows that the networks were not trained on, where there are some, for the errors.
     starts : ndarray of int
@@ -120,7 +119,6 @@ def fit_spread(
         squares = np.where(counted, np.square(x - decoded), 0.0)
         return np.sqrt(squares.sum(axis=0) / counted.sum(axis=0).clip(1))
 
-    missing = missing_cells(X)
     shares = np.zeros(len(starts)) if missing is None else missing.mean(axis=0)
     return Spread(errors(rows, observed), errors(hidden.with_gaps, was_hidden), shares)
 

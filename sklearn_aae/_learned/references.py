@@ -100,12 +100,12 @@ def resolve_keeping(references: str, n_references: int | str, n_features: int) -
 class Trained(NamedTuple):
     """What is known of rows that the networks were trained on.
 
-    `references` are the positions of those that the density keeps, and `others` of the rest, whose
-    squared residuals are to be seen `inflation` times larger.
+    `rows` are the positions of all of them, and `references` of those that the density keeps. Squared
+    residuals of the others are to be seen `inflation` times larger.
     """
 
+    rows: np.ndarray
     references: np.ndarray
-    others: np.ndarray
     inflation: float
 
 
@@ -143,7 +143,7 @@ def fit_rows(
         kept=kept,
         groups=groups,
     )
-    return density, Trained(references, np.setdiff1d(trained, references), inflation)
+    return density, Trained(trained, references, inflation)
 
 
 def fit_codes(

@@ -135,7 +135,7 @@ def shared_neighbors(nearest: np.ndarray, counting: np.ndarray | None = None) ->
         n_shared[rows] = found.reshape(theirs.shape).sum(axis=2)
         np.put_along_axis(mine, own, False, axis=1)
     if counting is not None:
-        n_shared[np.setdiff1d(np.arange(n_rows), counting)] = 0
+        n_shared[np.delete(np.arange(n_rows), counting)] = 0
     ends = n_neighbors * np.arange(n_rows + 1)
     graph = sparse.csr_array((n_shared.ravel(), nearest.ravel(), ends), shape=(n_rows, n_rows))
     return sparse.csr_array(graph.maximum(graph.T))

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from sklearn.utils import gen_batches
 
 from sklearn_aae._rows.chunks import SelectedRows
 from sklearn_aae._rows.kinds import Kind
+from sklearn_aae._rows.scaling import chunk_size
 
 
 class SparseRows:
@@ -107,10 +109,15 @@ def is_sparse(X: Any) -> bool:
 
 def missing_cells(X: Any) -> np.ndarray | None:
     """Which cells nothing is known of, (n_rows, n_columns); None where there are none."""
-    if isinstance(X, SelectedRows):
-        whole = missing_cells(X.array)
-        return None if whole is None else whole[X.positions]
-    if isinstance(X, SparseRows):
+    if is_sparse(X):
         return None
-    missing = ~np.isfinite(X.codes) if isinstance(X, TableRows) else np.isnan(X)
+    if isinstance(X, SelectedRows):
+        parts = gen_batches(len(X), chunk_size(X.shape[1]))
+        missing = np.concatenate([_missing(X.array, X.positions[part]) for part in parts])
+    else:
+        missing = _missing(X, slice(None))
     return missing if missing.any() else None
+
+
+def _missing(X: Any, rows: Any) -> np.ndarray:
+    return ~np.isfinite(X.codes[rows]) if isinstance(X, TableRows) else np.isnan(X[rows])

@@ -166,7 +166,7 @@ def hold_out(
         if len(unlabelled) > n_held_out:
             held_out = random_state.choice(unlabelled, n_held_out, replace=False)
     held_out = np.sort(held_out)
-    return np.setdiff1d(np.arange(n), held_out), held_out
+    return np.delete(np.arange(n), held_out), held_out
 
 
 def n_to_hold_out(n: int, validation_fraction: float, *, required: bool) -> int:
