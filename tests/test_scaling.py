@@ -8,7 +8,14 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_aae._rows import scaling as _scaling
-from sklearn_aae._rows.scaling import chunk_size, column_scaling, squashed, unsquashed, value_range
+from sklearn_aae._rows.scaling import (
+    chunk_size,
+    column_scaling,
+    n_varying_columns,
+    squashed,
+    unsquashed,
+    value_range,
+)
 
 
 def normal_data(n_samples=200, n_features=4):
@@ -266,3 +273,16 @@ def test_squashing_of_few_values_is_that_of_all():
     x = 4 * torch.randn((30, 7), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     excess = (x.abs() / 5).clamp(min=1)
     assert torch.equal(squashed(x), x / excess * (1 + excess.log()))
+
+
+def test_columns_that_vary_anywhere_count(monkeypatch):
+    X = np.ones((9, 3))
+    assert n_varying_columns(X) == 0
+    X[:, 0] = np.arange(9)
+    X[-1, 1] = np.nan
+    monkeypatch.setattr(_scaling, "_VALUES_PER_CHUNK", 6)
+    assert n_varying_columns(X) == 1
+    X[-1, 2] = 0
+    assert n_varying_columns(X) == 2
+    X[0, 1] = 2
+    assert n_varying_columns(X) == 3

@@ -22,7 +22,7 @@ from sklearn_aae._learned.match import measure_prior_match
 from sklearn_aae._rows.columns import Columns, fit_columns
 from sklearn_aae._rows.group import Group
 from sklearn_aae._rows.inference import Inference
-from sklearn_aae._rows.scaling import column_ranges
+from sklearn_aae._rows.scaling import n_varying_columns
 from sklearn_aae._rows.sources import is_sparse, missing_cells, narrow
 from sklearn_aae._rows.table import Table
 from sklearn_aae._training.critics import Critic
@@ -63,9 +63,7 @@ class BaseAdversarialAutoencoder(TrainedAutoencoder):
         return checked_rows(self, X, y, sample_weight, X_val, group, reset=reset)
 
     def _width_of_code(self, data: Data) -> int:
-        lowest, highest = column_ranges(data.X)
-        n_varying = int(np.count_nonzero(lowest < highest))
-        return resolve_n_components(self.n_components, data.X.shape[1], n_varying)
+        return resolve_n_components(self.n_components, data.X.shape[1], n_varying_columns(data.X))
 
     def _fit_columns(self, data: Data, training: np.ndarray | None) -> tuple[Columns, float]:
         return fit_columns(

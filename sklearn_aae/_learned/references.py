@@ -100,8 +100,8 @@ def resolve_keeping(references: str, n_references: int | str, n_features: int) -
 class Trained(NamedTuple):
     """What is known of rows that the networks were trained on.
 
-    `rows` are the positions of all of them, and `references` of those that the density keeps. Squared
-    residuals of the others are to be seen `inflation` times larger.
+    `rows` are the positions of all of them, and `references` of those that the density keeps.
+    Squared residuals of the others are to be seen `inflation` times larger.
     """
 
     rows: np.ndarray

@@ -48,6 +48,18 @@ def column_ranges(X: Any) -> tuple[np.ndarray, np.ndarray]:
     return lowest, highest
 
 
+def n_varying_columns(X: Any) -> int:
+    """Number of columns with more than one value."""
+    # Where all vary among the first rows, there is no need to look at the others.
+    heads = () if isinstance(X, MeasuredRows) else (X[: chunk_size(X.shape[1])],)
+    for rows in (*heads, X):
+        lowest, highest = column_ranges(rows)
+        n_varying = int(np.count_nonzero(lowest < highest))
+        if n_varying == X.shape[1]:
+            break
+    return n_varying
+
+
 def value_range(X: Any) -> tuple[float, float]:
     """Smallest and largest value of X."""
     if isinstance(X, np.ndarray):
