@@ -398,10 +398,11 @@ def report(rows):
         frame["layers"] = frame["layers"].map(lambda layers: "-".join(map(str, layers)))
         by = ["layers", "batch_size", "where"]
         for time_of, what in (("ms", "of each processor"), ("wall_ms", "on the clock")):
-            of_place = frame.groupby(by)[time_of].median().unstack("where")
+            of_place = frame.groupby(by)[time_of].median().unstack("where").dropna()
             for where in [name for name in of_place if name != "local"]:
                 of_place[f"{where} / local"] = of_place[where] / of_place["local"]
             lines += [f"## Milliseconds of a step {what}, by where it is made", ""]
+            lines += ["Other jobs kept the two cores busy: the clock tells of them too.", ""]
             lines += markdown(of_place)
     if len(frame := of_task["kills"]):
         lines += ["## One of two workers killed", ""]
