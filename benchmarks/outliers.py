@@ -194,12 +194,13 @@ class Variant(OutlierMixin, BaseEstimator):
             return np.sqrt(squares.mean(axis=1) + density.epsilon * d)
 
         split = model._inference.split_rows(X)
-        distance = 0
+        distance, w = 0, density.of_neighbors
         if k:
-            distance = 2 * near(*split) / np.median(near(*references))
+            distance = w * near(*split) / np.median(near(*references))
         if self.table:
             queries = joined(*split, density.residual_scale)
-            distance = distance + distances_from_center(density, queries) / density.far
+            far = distances_from_center(density, queries)
+            distance = distance + (1 - w) * far / density.far
         return -np.log(distance)
 
 

@@ -15,6 +15,7 @@ from sklearn_aae import AdversarialAutoencoder
 from sklearn_aae._learned.density import (
     DensityScore,
     as_if_new,
+    distances_from_center,
     fit_density,
     joined,
     residual_inflation,
@@ -136,6 +137,33 @@ def test_a_far_group_does_not_vouch_for_itself(rng, share, one_unit):
     # Nor does it change how the other rows rank.
     clean = fit_density(x[:-n], np.zeros_like(x[:-n]), n_components=3, one_unit=one_unit)
     assert spearmanr(found[:-n], clean.own_scores).statistic > 0.95
+
+
+def test_neighbours_count_as_far_as_they_agree_with_the_whole_of_the_table(rng):
+    def weight(x):
+        return fit_density(x, np.zeros_like(x), n_components=x.shape[1]).of_neighbors
+
+    # Of a normal distribution, rows further out have further neighbours. On a sphere none is
+    # further out; in two tight groups with few rows between, those in the middle have the furthest.
+    normal = rng.normal(size=(600, 4))
+    sphere = normal / np.linalg.norm(normal, axis=1, keepdims=True)
+    groups = np.r_[0.3 * rng.normal(size=(300, 2)) + 3, 0.3 * rng.normal(size=(300, 2)) - 3]
+    between = np.linspace(-2, 2, 40)[:, None] * np.ones(2)
+    assert weight(normal) > 0.6
+    assert abs(weight(sphere)) < 0.3
+    assert weight(np.r_[groups, between]) == pytest.approx(0.1)
+    # A tenth of the rows in one place, far away, has little say in it.
+    assert abs(weight(np.r_[normal, np.full((60, 4), 40.0)]) - weight(normal)) < 0.1
+
+
+def test_neighbours_and_the_whole_have_their_weights_in_the_score(rng):
+    x, new = rng.normal(size=(2, 300, 3))
+    density = fit_density(x, 0 * x, n_components=3)
+    near = np.sqrt(mean_squares(density, new, 0 * new) + 3 * density.epsilon) / density.near
+    far = distances_from_center(density, np.c_[new, 0 * new]) / density.far
+    w = density.of_neighbors
+    expected = density.typical - 3 * np.log(w * near + (1 - w) * far)
+    assert_allclose(scores(density, new, 0 * new), expected)
 
 
 def test_references_are_left_out_of_their_neighbours(rng):

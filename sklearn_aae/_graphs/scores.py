@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sklearn_aae._graphs.parts import Parts
 from sklearn_aae._graphs.tables import corrected
-from sklearn_aae._learned.density import FURTHEST, OF_NEIGHBORS, SAME, Density
+from sklearn_aae._learned.density import FURTHEST, SAME, Density
 from sklearn_aae._learned.neighbors import SPARE
 from sklearn_aae._learned.scores import discriminator_score, prior_score, reconstruction_score
 
@@ -63,7 +63,7 @@ def _density_score(parts: Parts, X: Tensor) -> Tensor:
     distance = near / density.near
     if density.center is not None:
         far = _distance_from_center(density, density.center, queries) / density.far
-        distance = OF_NEIGHBORS * distance + (1 - OF_NEIGHBORS) * far
+        distance = density.of_neighbors * distance + (1 - density.of_neighbors) * far
     scores = density.typical - d * distance.log()
     if density.own_scores is not None:
         own = torch.from_numpy(density.own_scores)[positions[:, 0]]

@@ -15,7 +15,11 @@ A group of outliers vouches for itself among nearest neighbours, but not before 
 table, from whose centre it lies M away (`table.py`). The score is the log density of rows as far
 from both, each distance in units of that of a typical training row:
 
-    log p(x) = log p(typical) - d log ((2 rho / rho_0 + M / M_0) / 3).
+    log p(x) = log p(typical) - d log (w rho / rho_0 + (1 - w) M / M_0).
+
+The weight w of the neighbours is the correlation of both distances over the training rows: as far
+as neighbours agree with the whole, they tell the same in more detail; where they contradict it, as
+rows do that vouch for each other, the whole has the say.
 
 A reference is left out of its own neighbours. That and an autoencoder that restores the rows it was
 trained on better than others would make training rows look more normal than new ones: their
@@ -43,10 +47,8 @@ N_REFERENCES = 2000
 # are better: 3, 5 and 10 differ by 0.003 in mean AUROC on clean and by 0.001 on contaminated data.
 _N_NEIGHBORS = 3
 
-# Of the distance, the share that is from the neighbours: of a half, two thirds and three quarters,
-# more is better where the training rows are clean (mean AUROC 0.865, 0.868, 0.869) and less where
-# they hold outliers (0.823, 0.819, 0.815).
-OF_NEIGHBORS = 2 / 3
+# Neighbours and the whole of the table have some weight each, however far they agree.
+_LEAST_WEIGHT = 0.1
 
 # Rows for each column from which a covariance tells something.
 _ROWS_PER_COLUMN = 2
@@ -81,6 +83,8 @@ class Density(NamedTuple):
         rho of a typical row.
     far : float
         M of a typical row.
+    of_neighbors : float
+        Weight of the neighbours in the distance; the rest is that of the whole table.
     weights : ndarray of shape (n_references,) or None
         What references count for, with sum 1; None where all count alike.
     center : ndarray of shape (n_features + 1,) or (2 * n_features,), or None
@@ -99,6 +103,7 @@ class Density(NamedTuple):
     typical: float
     near: float = 1.0
     far: float = 1.0
+    of_neighbors: float = 1.0
     weights: np.ndarray | None = None
     center: np.ndarray | None = None
     whitening: np.ndarray | None = None
@@ -218,13 +223,32 @@ def fit_density(
     )
     far = far if far > 0 else 1.0
     typical = log_density_at(near, k / n_references, d, scale)
-    scaled = plain._replace(typical=typical, near=near, far=far)
+    scaled = plain._replace(
+        typical=typical,
+        near=near,
+        far=far,
+        of_neighbors=_weight_of_neighbors(around.near / near, around.far / far, share),
+    )
     if groups is not None:
         return scaled
     new = joined(*as_if_new(decoded, residual, inflation), scale)
     if kept is not None:
         new, excluded = new[kept], None if excluded is None else excluded[kept]
     return scaled._replace(own_scores=_scores(scaled, _surroundings(scaled, search, new, excluded)))
+
+
+def _weight_of_neighbors(near: np.ndarray, far: np.ndarray, share: np.ndarray) -> float:
+    """Correlation of both distances over rows, each in units of a typical row, within bounds.
+
+    Rows count the less the further they lie from the centre, with Cauchy's weights, and by
+    logarithms of one more than the distance: neither a group far out nor copies of a row decide.
+    """
+    of_rows = share / (1 + np.square(np.minimum(far, FURTHEST)))
+    covariance = np.cov(np.log1p(near), np.log1p(far), aweights=of_rows, ddof=0)
+    scale = math.sqrt(covariance[0, 0] * covariance[1, 1])
+    # Where one of them does not vary, any weight gives the same ranks.
+    correlation = covariance[0, 1] / scale if scale > 0 else 0.5
+    return float(np.clip(correlation, _LEAST_WEIGHT, 1 - _LEAST_WEIGHT))
 
 
 def residual_scale(n_features: int, n_components: int) -> float:
@@ -313,10 +337,10 @@ class DensityScore:
         for neighbor in around.positions.T:
             difference = queries - density.references[neighbor]
             squares += np.square(difference[:, :d] + difference[:, d:] / density.residual_scale)
-        shares = OF_NEIGHBORS * around.near[:, None] * _in_shares(squares)
+        shares = density.of_neighbors * around.near[:, None] * _in_shares(squares)
         if density.center is not None:
             of_table = _squares_from_center(density, density.center, queries)
-            shares += (1 - OF_NEIGHBORS) * around.far[:, None] * _in_shares(of_table)
+            shares += (1 - density.of_neighbors) * around.far[:, None] * _in_shares(of_table)
         distance = np.exp((density.typical - self(decoded, residual)) / d)
         return np.square(distance)[:, None] * shares / shares.sum(axis=1, keepdims=True)
 
@@ -353,7 +377,8 @@ def _surroundings(
 def _scores(density: Density, around: Surroundings) -> np.ndarray:
     relative = around.near
     if density.center is not None:
-        relative = OF_NEIGHBORS * around.near + (1 - OF_NEIGHBORS) * around.far
+        w = density.of_neighbors
+        relative = w * around.near + (1 - w) * around.far
     return density.typical - density.n_features * np.log(relative)
 
 

@@ -98,7 +98,7 @@ def _of_neighbors_alone(density: dict[str, Any], arrays: dict[str, np.ndarray]) 
     possible = references.ndim == 2 and references.shape[1] > 1 and 0 < k <= len(references)
     require(possible and 0 < scale < np.inf, "_density", "is impossible")
     typical = log_density_at(1.0, k / len(references), references.shape[1] // 2, scale)
-    later = {"typical": typical, "near": 1.0, "far": 1.0}
+    later = {"typical": typical, "near": 1.0, "far": 1.0, "of_neighbors": 1.0}
     unknown = dict.fromkeys(("weights", "center", "whitening", "own_scores"))
     return density | {"fields": fields | later | unknown}
 

@@ -289,6 +289,7 @@ _SCORES: dict[str, Rule] = {
         typical=_number(kind=float),
         near=_number(np.nextafter(0, 1), np.finfo(float).max, kind=float),
         far=_number(np.nextafter(0, 1), np.finfo(float).max, kind=float),
+        of_neighbors=_number(0, 1, kind=float),
         weights=_optional(_array("f8", "m", low=0, total=1)),
         own_scores=_optional(_array("f8", "m", finite=False)),
         whitening=_whitening,
