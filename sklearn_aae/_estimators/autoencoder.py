@@ -84,8 +84,9 @@ class AdversarialAutoencoder(CallbackSupportMixin, ScoringAdversarialAutoencoder
 
     n_references : int or "auto", default="auto"
         How many references at most, and a tenth of how many codes. "auto" is 2,000, and of rows of
-        more than 2,000 columns as many as hold 4 million values. Fewer make scores faster and files
-        smaller, and cost some of the ranking: the guide on deploying says how much.
+        more than 200 columns as many as hold 400,000 values, and up to 20,000 codes. Fewer make
+        scores faster and files smaller, and cost some of the ranking: the guide on deploying says
+        how much.
 
     Attributes
     ----------

@@ -20,8 +20,10 @@ from sklearn_aae._rows.chunks import SelectedRows
 from sklearn_aae._rows.inference import Inference
 from sklearn_aae._training.plan import Data, Plan
 
-# Of reference rows: 32 MiB, and as much again for their residuals.
+# Of rows that are looked at: 32 MiB, and as much again for their residuals.
 _MAX_VALUES = 4_000_000
+# Of rows that are kept. To compare a row with more would take far longer than the networks do.
+_MAX_VALUES_KEPT = 400_000
 
 # The threshold and p-values of more scores would be no surer.
 MAX_SCORED = 100_000
@@ -72,18 +74,14 @@ def at_most(n: int, rows: np.ndarray, random_state: np.random.RandomState) -> np
 class Keeping(NamedTuple):
     """What of training rows a model keeps: how many at most, and whether means of groups of them.
 
-    Of codes it keeps ten times as many: they take less memory, and the closer they lie, the better
-    are draws.
+    Of codes it keeps ten times as many, or more: they take less memory, and the closer they lie, the
+    better are draws.
     """
 
     n_references: int = N_REFERENCES
     means: bool = False
     n_looked_at: int = N_REFERENCES
-
-    @property
-    def n_codes(self) -> int:
-        """How many codes at most."""
-        return 10 * self.n_references
+    n_codes: int = 10 * N_REFERENCES
 
 
 USUAL = Keeping()
@@ -91,10 +89,13 @@ USUAL = Keeping()
 
 def resolve_keeping(references: str, n_references: int | str, n_features: int) -> Keeping:
     """What is kept of rows of so many columns."""
-    bounded = max(1, min(N_REFERENCES, _MAX_VALUES // n_features))
-    n = bounded if isinstance(n_references, str) else int(n_references)
+    looked_at = max(1, min(N_REFERENCES, _MAX_VALUES // n_features))
+    means = references == "means"
+    if isinstance(n_references, str):
+        n = max(1, min(N_REFERENCES, _MAX_VALUES_KEPT // n_features))
+        return Keeping(n, means, looked_at, 10 * looked_at)
     # Fewer references are no reason to know less of the whole of the table.
-    return Keeping(n, references == "means", max(n, bounded))
+    return Keeping(int(n_references), means, max(int(n_references), looked_at), 10 * n_references)
 
 
 class Trained(NamedTuple):

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import solve_triangular
+from scipy.linalg.blas import dtrmm
 
 # Half of the rows bear the most outliers and three quarters cost less where there are none.
 _KEPT = 0.75
@@ -23,9 +24,7 @@ _STEPS = 3
 
 def row_features(x: np.ndarray, residual: np.ndarray) -> np.ndarray:
     """Columns and length of the residual, side by side, (n_samples, n_features + 1)."""
-    largest = np.abs(residual).max(axis=1, keepdims=True, initial=1.0)
-    length = largest * np.linalg.norm(residual / largest, axis=1, keepdims=True)
-    return np.concatenate([x, length], axis=1)
+    return np.concatenate([x, _lengths(residual)[:, None]], axis=1)
 
 
 def fit_whitening(features: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -88,8 +87,31 @@ def whitened_distances(
 ) -> np.ndarray:
     """Distances (n_samples,) from the centre, without a whitening as they are."""
     difference = features - center
-    # Squares of what is very far would overflow.
-    largest = np.abs(difference).max(axis=1, keepdims=True, initial=1.0)
-    difference /= largest
-    white = difference if whitening is None else difference @ whitening.T
-    return largest[:, 0] * np.linalg.norm(white, axis=1)
+    if whitening is None:
+        return _lengths(difference)
+    distances = _whitened_lengths(difference, whitening)
+    # Squares of what is very far overflow.
+    far = np.flatnonzero(~np.isfinite(distances))
+    if len(far) > 0:
+        largest = np.abs(difference[far]).max(axis=1)
+        scaled = difference[far] / largest[:, None]
+        distances[far] = largest * _whitened_lengths(scaled, whitening)
+    return distances
+
+
+def _whitened_lengths(difference: np.ndarray, whitening: np.ndarray) -> np.ndarray:
+    # BLAS goes by columns; of a triangle it computes half of the products.
+    with np.errstate(over="ignore", invalid="ignore"):
+        white = dtrmm(1.0, whitening.T, difference.T, trans_a=1).T
+        return np.sqrt(np.einsum("ij,ij->i", white, white))
+
+
+def _lengths(rows: np.ndarray) -> np.ndarray:
+    """Lengths (n_samples,) of rows (n_samples, n_columns)."""
+    with np.errstate(over="ignore"):
+        lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    far = np.flatnonzero(np.isinf(lengths))
+    if len(far) > 0:
+        largest = np.abs(rows[far]).max(axis=1)
+        lengths[far] = largest * np.linalg.norm(rows[far] / largest[:, None], axis=1)
+    return lengths
