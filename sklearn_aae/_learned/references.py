@@ -74,8 +74,8 @@ def at_most(n: int, rows: np.ndarray, random_state: np.random.RandomState) -> np
 class Keeping(NamedTuple):
     """What of training rows a model keeps: how many at most, and whether means of groups of them.
 
-    Of codes it keeps ten times as many, or more: they take less memory, and the closer they lie, the
-    better are draws.
+    Of codes it keeps ten times as many, or more: they take less memory, and the closer they lie,
+    the better are draws.
     """
 
     n_references: int = N_REFERENCES
