@@ -126,6 +126,16 @@ def test_contributions_add_up_to_the_distance_that_the_score_is_made_of(rng, one
         assert_allclose(constant, density.typical)
 
 
+@pytest.mark.parametrize("one_unit", [False, True])
+def test_rounding_adds_to_no_column_where_nothing_varies(rng, one_unit):
+    decoded = np.tile(1e-4 * rng.normal(size=3), (14, 1))
+    density = fit_density(decoded, -decoded, n_components=2, one_unit=one_unit)
+    rounded = decoded * (1 + np.finfo(np.float32).eps * rng.choice([-1, 1], decoded.shape))
+    for rows in (decoded, rounded):
+        contributions = DensityScore(density, np.dtype("f8")).column_contributions(rows, -rows)
+        assert_allclose(contributions, contributions[0, 0], rtol=1e-4)
+
+
 @pytest.mark.parametrize("share", [0.03, 0.1])
 @pytest.mark.parametrize("one_unit", [False, True])
 def test_a_far_group_does_not_vouch_for_itself(rng, share, one_unit):

@@ -355,6 +355,17 @@ def test_the_embedding_is_the_head_of_the_class_plus_the_style():
     assert torch.equal(model.decode(soft), model.decoder(expected))
 
 
+@pytest.mark.parametrize("size", [1e2, 1e6, 1e10, 1e30])
+def test_probabilities_sum_to_one_and_the_smallest_has_a_logarithm_and_a_gradient(size):
+    autoencoder = CategoricalAutoencoder(nn.Identity(), nn.Identity(), 1, n_classes=3)
+    x = torch.tensor([[0.0, size, -size, 0.5 * size]], requires_grad=True)
+    p = autoencoder.encode(x)[:, 1:]
+    assert_allclose(p.detach().sum(), 1, rtol=1e-6)
+    assert torch.isfinite(p.log()).all()
+    p.log()[0, 1].backward()
+    assert_allclose(x.grad, [[0, -1, 1, 0]], atol=1e-6)
+
+
 def test_heads_are_parameters_that_follow_the_local_generator():
     before = torch.get_rng_state()
     model = with_classes(EmbeddingAutoencoder)

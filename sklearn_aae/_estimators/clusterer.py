@@ -146,7 +146,9 @@ class AdversarialAutoencoderClusterer(
     >>> from sklearn.datasets import make_blobs
     >>> from sklearn_aae import AdversarialAutoencoderClusterer
     >>> X, y = make_blobs(300, n_features=5, centers=3, random_state=0)
-    >>> model = AdversarialAutoencoderClusterer(n_clusters=3, n_components=2, random_state=0)
+    >>> model = AdversarialAutoencoderClusterer(
+    ...     n_clusters=3, n_components=2, max_iter=10, random_state=0
+    ... )
     >>> model.fit_predict(X).shape
     (300,)
     >>> model.transform(X).shape
@@ -323,8 +325,9 @@ class AdversarialAutoencoderClusterer(
         learned = super()._learn(plan, data, net, inference, random_state)
         centers = net.module_.heads.detach().cpu().numpy().copy()
         n = len(centers)
-        # Rows are checked elsewhere, but no row needs to be near a head.
-        if not np.isfinite(inference.decode(centers)).all():
+        # Rows are checked elsewhere, but no row needs to be near a head. In the precision of X, whose
+        # values may be beyond those of the weights.
+        if not np.isfinite(inference.decode(centers.astype(inference.columns.dtype))).all():
             raise ValueError(
                 "Decoded cluster heads are infinite after the last epoch: the training diverged. "
                 f"{advice_on_divergence(net, standardize=self.standardize)}"

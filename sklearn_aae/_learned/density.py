@@ -57,6 +57,7 @@ _ROWS_PER_COLUMN = 2
 # what rounding makes of float32 values: columns may be far from zero and not scaled.
 _EPSILON = 1e-6
 _ROUNDING = 4 * float(np.finfo(np.float32).eps)
+_ROUNDING_OF_MEAN = 16 * float(np.finfo(np.float64).eps)
 
 # A row this near to a reference, squared and for each column, is that row.
 SAME = 1e-9
@@ -221,7 +222,9 @@ def fit_density(
         float(np.quantile(values, 0.5, weights=share, method="inverted_cdf"))
         for values in (around.near, around.far)
     )
-    far = far if far > 0 else 1.0
+    # Where most rows are alike, the distance of a typical one is the rounding of a mean: no unit.
+    stretch = 1.0 if whitening is None else float(np.linalg.norm(whitening))
+    far = far if far > _ROUNDING_OF_MEAN * float(np.abs(rows).max()) * stretch else 1.0
     typical = log_density_at(near, k / n_references, d, scale)
     scaled = plain._replace(
         typical=typical,
@@ -333,7 +336,9 @@ class DensityScore:
                 left_out = _surroundings(density, self._search, queries[known], same[known])
                 for all_rows, some in zip(around, left_out, strict=True):
                     all_rows[known] = some
-        squares = np.zeros(decoded.shape)
+        # What rho² has of each column at least: copies differ by rounding, of which no column has
+        # a share.
+        squares = np.full(decoded.shape, density.n_neighbors * density.epsilon)
         for neighbor in around.positions.T:
             difference = queries - density.references[neighbor]
             squares += np.square(difference[:, :d] + difference[:, d:] / density.residual_scale)

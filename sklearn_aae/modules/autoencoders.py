@@ -24,7 +24,8 @@ def _probabilities(logits: Tensor) -> Tensor:
     """
     q, log_q = logits.softmax(dim=1), logits.log_softmax(dim=1)
     lowest = 0.9 * math.log(torch.finfo(logits.dtype).tiny)
-    smallest = (log_q + (lowest - log_q).detach()).exp()
+    # The difference is zero to the bit, however large the logarithms.
+    smallest = (lowest + (log_q - log_q.detach())).exp()
     return torch.where(log_q < lowest, smallest, q)
 
 
