@@ -4,6 +4,9 @@ No test changes them, which is checked in the end: rows are read-only, and `copy
 model to train on or to set parameters of.
 """
 
+import re
+from collections import defaultdict
+
 import joblib
 import numpy as np
 import pytest
@@ -14,9 +17,33 @@ from sklearn_aae import AdversarialAutoencoder
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """scikit-learn's check of the weights of classes trains for 1,000 epochs, twice."""
+    """What the short run leaves out, beside the tests that say so themselves."""
+    cases = defaultdict(list)
     for item in items:
-        if "check_class_weight_classifiers" in item.name:
+        # scikit-learn's check of the weights of classes trains for 1,000 epochs, twice; matrices
+        # and arrays are read alike where they are sparse.
+        if re.search("check_class_weight_classifiers|check_estimator_sparse_matrix", item.name):
+            item.add_marker(pytest.mark.thorough)
+        if item.get_closest_marker("each_choice"):
+            cases[item.nodeid.split("[")[0]].append(item)
+    for items_of_test in cases.values():
+        _keep_each_choice(items_of_test)
+
+
+def _keep_each_choice(items):
+    """Leave as many cases as it takes for each value of each parameter to occur in one.
+
+    They are on the diagonal: the first values of all parameters, the second, and so on, where a
+    shorter list of values starts again ("each choice" coverage; Ammann and Offutt, 1994).
+    """
+    indices = [item.callspec.indices for item in items]
+    lengths = {name: 1 + max(i[name] for i in indices) for name in indices[0]}
+    diagonal = [
+        {name: step % length for name, length in lengths.items()}
+        for step in range(max(lengths.values()))
+    ]
+    for item in items:
+        if item.callspec.indices not in diagonal:
             item.add_marker(pytest.mark.thorough)
 
 

@@ -175,9 +175,9 @@ def test_nothing_on_the_model_holds_the_data():
 def test_the_size_of_the_state_is_bounded():
     # References and codes are as many as asked for; held-out scores are one number each.
     rng = np.random.default_rng(0)
-    model = AdversarialAutoencoder(max_iter=1, n_references=200, random_state=0)
+    model = AdversarialAutoencoder(max_iter=1, n_references=100, batch_size=200, random_state=0)
     small, large = (
-        len(pickle.dumps(model.fit(rng.normal(size=(n, 3)).astype("f4")))) for n in (4000, 8000)
+        len(pickle.dumps(model.fit(rng.normal(size=(n, 3)).astype("f4")))) for n in (2000, 6000)
     )
     assert large < small + 8 * 400 + 10_000
 
@@ -428,11 +428,11 @@ def test_reconstruct_keeps_the_index_of_a_frame(X):
 @pytest.mark.parametrize("likelihood", sorted(LIKELIHOODS))
 def test_every_likelihood_learns(likelihood):
     rng = np.random.default_rng(0)
-    rate = rng.uniform(size=(300, 1)) * np.linspace(0.2, 1, 8)
+    rate = rng.uniform(size=(200, 1)) * np.linspace(0.2, 1, 8)
     X = rng.poisson(20 * rate).astype(float)
     X = np.minimum(X / 20, 1) if likelihood == "bernoulli" else X
     model = AdversarialAutoencoder(
-        n_components=1, likelihood=likelihood, max_iter=60, random_state=0
+        n_components=1, likelihood=likelihood, max_iter=40, random_state=0
     ).fit(X)
     losses = model.history_["reconstruction_loss"]
     assert losses[-1] < 0.7
@@ -444,15 +444,15 @@ def test_every_likelihood_learns(likelihood):
 @pytest.mark.parametrize("posterior", ["deterministic", "gaussian", "implicit"])
 def test_every_posterior_learns_and_encodes_deterministically(X, posterior):
     model = AdversarialAutoencoder(
-        n_components=2, posterior=posterior, max_iter=40, random_state=0
+        n_components=2, posterior=posterior, max_iter=20, random_state=0
     ).fit(X)
     assert model.history_["reconstruction_loss"][-1] < 0.5
     assert_array_equal(model.transform(X), model.transform(X))
     assert model.transform(X).shape == (len(X), 2)
 
 
-# The default, and the only one without a threshold.
-FIRST_LOSSES = {"non_saturating", "wasserstein"}
+# The only one without a threshold; digits, above, are trained with the default.
+FIRST_LOSSES = {"wasserstein"}
 
 
 @pytest.mark.parametrize(
@@ -475,7 +475,7 @@ def test_every_adversarial_loss_pulls_codes_to_the_prior(X, loss):
 def test_the_effect_of_adversarial_weight_does_not_depend_on_the_number_of_columns(n_features):
     # Two informative directions, repeated over all columns: the same data in other widths.
     rng = np.random.default_rng(0)
-    latent = rng.uniform(-1, 1, size=(400, 2))
+    latent = rng.uniform(-1, 1, size=(200, 2))
     X = latent @ np.tile(rng.normal(size=(2, 4)), n_features // 4)
     model = AdversarialAutoencoder(n_components=2, max_iter=100, random_state=0)
     codes = model.fit(X).transform(X)
@@ -485,7 +485,7 @@ def test_the_effect_of_adversarial_weight_does_not_depend_on_the_number_of_colum
 def test_image_shape_builds_convolutions(digits):
     X = digits[0][:200]
     model = AdversarialAutoencoder(
-        image_shape=(1, 8, 8), hidden_layer_sizes=(32,), max_iter=30, random_state=0
+        image_shape=(1, 8, 8), hidden_layer_sizes=(32,), max_iter=15, lr=3e-3, random_state=0
     ).fit(X)
     assert any(isinstance(m, nn.Conv2d) for m in model.encoder_.modules())
     assert any(isinstance(m, nn.ConvTranspose2d) for m in model.decoder_.modules())
@@ -506,10 +506,10 @@ def test_fewer_rows_than_a_batch_train(X):
     assert np.isfinite(model.transform(X)).all()
 
 
-def test_partial_fit_continues(X, fitted):
-    model = AdversarialAutoencoder(random_state=0)
-    losses = [model.partial_fit(X).history_["reconstruction_loss"][-1] for _ in range(15)]
-    assert model.n_iter_ == 15
+def test_partial_fit_continues(X):
+    model = AdversarialAutoencoder(lr=3e-3, random_state=0)
+    losses = [model.partial_fit(X).history_["reconstruction_loss"][-1] for _ in range(5)]
+    assert model.n_iter_ == 5
     assert losses[-1] < 0.8 * losses[0]
     assert model.history_["reconstruction_loss"] == losses
 

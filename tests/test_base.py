@@ -1,6 +1,7 @@
 """What the classifier, the clusterer and the conditional autoencoder owe to their base."""
 
 import copy
+import functools
 import inspect
 import io
 import pickle
@@ -53,6 +54,12 @@ def fit(cls, data, **parameters):
     return make(cls, **parameters).fit(*data)
 
 
+@pytest.fixture(scope="module")
+def fitted(data):
+    """Function that gives a fitted model of a class, which no test may change."""
+    return functools.cache(lambda cls: fit(cls, data))
+
+
 def samples(model, *args):
     drawn = model.sample(*args)
     return drawn[0] if isinstance(drawn, tuple) else drawn
@@ -76,8 +83,8 @@ def assert_same(first, second):
 
 
 @for_all
-def test_refit_is_bit_identical_and_another_seed_is_not(cls, data):
-    first, again = fit(cls, data), fit(cls, data)
+def test_refit_is_bit_identical_and_another_seed_is_not(cls, data, fitted):
+    first, again = fitted(cls), fit(cls, data)
     assert_same(outputs(first, data[0]), outputs(again, data[0]))
     assert not np.allclose(
         fit(cls, data, random_state=1).transform(data[0]), outputs(first, data[0])[0]
@@ -85,6 +92,7 @@ def test_refit_is_bit_identical_and_another_seed_is_not(cls, data):
 
 
 @for_all
+@pytest.mark.each_choice
 @pytest.mark.filterwarnings("ignore:All rows are in one:sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("random_state", [0, None])
 def test_global_generators_are_untouched(cls, data, random_state):
@@ -98,8 +106,8 @@ def test_global_generators_are_untouched(cls, data, random_state):
 
 
 @for_all
-def test_samples_repeat_with_a_seed_and_draw_anew_without(cls, data):
-    model = fit(cls, data)
+def test_samples_repeat_with_a_seed_and_draw_anew_without(cls, fitted):
+    model = fitted(cls)
     assert_array_equal(samples(model, 5, 0, 1), samples(model, 5, 0, 1))
     assert not np.allclose(samples(model, 5, 0, 1), samples(model, 5, 0, 2))
     assert not np.allclose(samples(model, 5, 0), samples(model, 5, 0))
@@ -122,8 +130,8 @@ def test_fit_writes_to_no_parameter_and_use_writes_nothing(cls, data):
 
 
 @for_all
-def test_a_clone_is_unfitted_and_fits_alike(cls, data):
-    model = fit(cls, data)
+def test_a_clone_is_unfitted_and_fits_alike(cls, data, fitted):
+    model = fitted(cls)
     copied = clone(model)
     with pytest.raises(NotFittedError, match="not fitted yet"):
         copied.transform(data[0])
@@ -138,6 +146,7 @@ def by_joblib(model):
 
 
 @for_all
+@pytest.mark.each_choice
 @pytest.mark.parametrize(
     "copy_of", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m)), by_joblib]
 )
@@ -154,7 +163,7 @@ def test_a_file_holds_no_rows(cls):
     sizes = []
     for n in (60, 1060):
         X, y = rng.normal(size=(n, 4)), np.arange(n) % 3
-        model = fit(cls, (X, y), batch_size=60)
+        model = fit(cls, (X, y), max_iter=1)
         if cls is AdversarialAutoencoderClusterer:
             del model.labels_
         sizes.append(len(pickle.dumps(model)))
@@ -178,15 +187,15 @@ def test_answers_have_the_dtype_of_the_rows(cls, data):
 
 
 @for_all
-def test_single_precision_agrees_with_double(cls, data):
-    model = fit(cls, data)
+def test_single_precision_agrees_with_double(cls, data, fitted):
+    model = fitted(cls)
     X = data[0]
     assert_allclose(model.transform(X.astype(np.float32)), model.transform(X), atol=1e-4)
 
 
 @for_all
-def test_a_row_gets_the_same_answer_in_any_batch(cls, data):
-    model, X = fit(cls, data), data[0]
+def test_a_row_gets_the_same_answer_in_any_batch(cls, data, fitted):
+    model, X = fitted(cls), data[0]
     whole = outputs(model, X)
     assert_allclose(model.transform(X[:1]), whole[0][:1], atol=1e-9)
     if hasattr(model, "predict_proba"):
@@ -194,8 +203,9 @@ def test_a_row_gets_the_same_answer_in_any_batch(cls, data):
 
 
 @for_all
+@pytest.mark.each_choice
 @pytest.mark.parametrize("library", ["pandas", "polars"])
-def test_frames_and_names(cls, data, library):
+def test_frames_and_names(cls, data, fitted, library):
     frames = pytest.importorskip(library)
     X = (
         frames.DataFrame(data[0], schema=list("abcd"))
@@ -214,7 +224,7 @@ def test_frames_and_names(cls, data, library):
         assert list(frame.columns) == columns
     if cls is ConditionalAdversarialAutoencoder:
         assert list(model.translate(X, 1).columns) == columns
-    assert_allclose(Z, fit(cls, data).transform(data[0]))
+    assert_allclose(Z, fitted(cls).transform(data[0]))
     if hasattr(model, "predict"):
         assert isinstance(model.predict(X), np.ndarray)
 
@@ -225,6 +235,7 @@ def test_frames_and_names(cls, data, library):
 # A few epochs of an unusual game may leave all rows in one cluster.
 @pytest.mark.filterwarnings("ignore:All rows are in one of:sklearn.exceptions.ConvergenceWarning")
 @for_all
+@pytest.mark.each_choice
 @pytest.mark.parametrize(
     "parameters",
     [
@@ -285,8 +296,8 @@ def test_an_encoder_without_room_for_the_classes(data):
 
 
 @for_all
-def test_fits_continue_with_warm_start_and_start_anew_without(cls, data):
-    model = fit(cls, data, warm_start=True)
+def test_fits_continue_with_warm_start_and_start_anew_without(cls, data, fitted):
+    model = copy.deepcopy(fitted(cls)).set_params(warm_start=True)
     first = model.transform(data[0])
     assert model.fit(*data).n_iter_ == 6
     assert not np.allclose(model.transform(data[0]), first)
@@ -304,8 +315,8 @@ def test_early_stopping_stops(cls, data):
 
 
 @for_all
-def test_held_out_rows_are_for_early_stopping_only(cls, data):
-    assert "valid_loss" not in fit(cls, data).history_
+def test_held_out_rows_are_for_early_stopping_only(cls, fitted):
+    assert "valid_loss" not in fitted(cls).history_
 
 
 @for_all
@@ -341,8 +352,8 @@ def test_rows_of_weight_zero_do_not_train(cls, data):
         (-np.ones(60), "Negative values"),
     ],
 )
-def test_bad_weights_leave_the_estimator_as_it_was(cls, data, weight, message):
-    model = fit(cls, data)
+def test_bad_weights_leave_the_estimator_as_it_was(cls, data, fitted, weight, message):
+    model = fitted(cls)
     before = dict(vars(model))
     with pytest.raises(ValueError, match=message):
         model.fit(*data, sample_weight=weight)
@@ -350,16 +361,16 @@ def test_bad_weights_leave_the_estimator_as_it_was(cls, data, weight, message):
 
 
 @for_all
-def test_codes_of_the_wrong_width(cls, data):
+def test_codes_of_the_wrong_width(cls, fitted):
     with pytest.raises(ValueError, match=r"Z has 3 columns.*n_components_=2"):
-        fit(cls, data).inverse_transform(np.zeros((5, 3)))
+        fitted(cls).inverse_transform(np.zeros((5, 3)))
 
 
 @for_all
 @pytest.mark.parametrize("n_samples", [0, 2.5])
-def test_number_of_samples(cls, data, n_samples):
+def test_number_of_samples(cls, fitted, n_samples):
     with pytest.raises(ValueError, match=f"int of at least 1, got {n_samples}"):
-        fit(cls, data).sample(n_samples, y=0)
+        fitted(cls).sample(n_samples, y=0)
 
 
 @for_all
@@ -391,7 +402,7 @@ def test_callbacks_see_a_fitted_estimator(cls, data):
                     fitted_estimator.predict(X)
 
     look = Look()
-    model = make(cls).set_callbacks(look).fit(*data)
+    model = make(cls, max_iter=1).set_callbacks(look).fit(*data)
     assert_allclose(look.seen, model.transform(data[0]))
 
 

@@ -99,7 +99,7 @@ def test_early_stopping_counts_held_out_labels():
     assert stopping.best_criterion_ == pytest.approx(0.5 + expected / math.log(4))
 
 
-@pytest.mark.parametrize("k", [1, 2, 16])
+@pytest.mark.parametrize("k", [1, pytest.param(2, marks=pytest.mark.thorough), 16])
 def test_codes_of_the_prior_are_at_the_null_level(k):
     monitor = PriorMatch(Normal(n_components=k))
     codes = torch.randn((1000, k), generator=torch.Generator().manual_seed(5))
@@ -109,7 +109,7 @@ def test_codes_of_the_prior_are_at_the_null_level(k):
     assert monitor.measure(codes + 1) > 5 * monitor.null_
 
 
-@pytest.mark.parametrize("scale", [0.1, 1.0, 10.0])
+@pytest.mark.parametrize("scale", [pytest.param(0.1, marks=pytest.mark.thorough), 10.0])
 def test_the_distance_has_no_units(scale):
     monitor = PriorMatch(Normal(scale, n_components=2))
     codes = torch.randn((500, 2), generator=torch.Generator().manual_seed(5))
@@ -176,8 +176,10 @@ def test_progress_in_a_terminal_is_a_bar(capsys, monkeypatch):
     ("k", "n"),
     [
         (2, 180),
-        (4, 300),
-        *(pytest.param(*case, marks=pytest.mark.thorough) for case in [(8, 1000), (16, 500)]),
+        *(
+            pytest.param(*case, marks=pytest.mark.thorough)
+            for case in [(4, 300), (8, 1000), (16, 500)]
+        ),
     ],
 )
 def test_true_samples_of_the_prior_exceed_the_quantile_in_one_case_of_20(k, n):

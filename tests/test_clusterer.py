@@ -139,6 +139,7 @@ def test_neighbours_are_of_one_cluster_more_often_where_they_have_to_agree(monke
     assert share(10, agreement_weight=3) > share(10, agreement_weight=0) + 0.1
 
 
+@pytest.mark.thorough
 def test_neighbours_are_of_one_cluster_more_often_with_the_partition_too():
     share = share_of_neighbours_in_the_same_cluster
     assert share(6, agreement_weight=3) > share(6, agreement_weight=0) + 0.05
@@ -150,20 +151,20 @@ def test_more_clusters_than_groups_are_all_used():
 
 def test_a_ring_and_its_centre_are_two_clusters():
     rng = np.random.default_rng(0)
-    angle = rng.uniform(0, 2 * np.pi, 300)
-    ring = np.c_[np.cos(angle), np.sin(angle)] * rng.normal(4, 0.2, (300, 1))
-    rows = np.concatenate([ring, rng.normal(0, 0.5, (300, 2))])
-    labels = make(n_clusters=2, max_iter=40).fit_predict(rows)
-    assert adjusted_rand_score(np.arange(600) // 300, labels) > 0.95
+    angle = rng.uniform(0, 2 * np.pi, 200)
+    ring = np.c_[np.cos(angle), np.sin(angle)] * rng.normal(4, 0.2, (200, 1))
+    rows = np.concatenate([ring, rng.normal(0, 0.5, (200, 2))])
+    labels = make(n_clusters=2, max_iter=30).fit_predict(rows)
+    assert adjusted_rand_score(np.arange(400) // 200, labels) > 0.95
 
 
 def test_a_fit_that_goes_on_keeps_its_clusters():
-    model = make(max_iter=20, warm_start=True).fit(X)
+    model = make(max_iter=12, warm_start=True).fit(X)
     labels = model.labels_
     assert min(model.history_["partition_loss"]) > 0
     model.fit(X)
     assert (model.labels_ == labels).mean() > 0.95
-    assert_array_equal(model.history_["partition_loss"][20:], 0)
+    assert_array_equal(model.history_["partition_loss"][12:], 0)
 
 
 def test_shares_are_more_equal_where_balance_weighs():
@@ -187,9 +188,16 @@ def test_one_cluster_is_an_autoencoder_with_a_shifted_code():
 UNEQUAL, GROUP = make_blobs([500, 100, 20], n_features=5, random_state=1)
 
 
-@pytest.mark.parametrize("cluster_prior", ["uniform", "auto", [100 / 620, 20 / 620, 500 / 620]])
+@pytest.mark.parametrize(
+    "cluster_prior",
+    [
+        pytest.param("uniform", marks=pytest.mark.thorough),  # as are the groups of the other tests
+        "auto",
+        [100 / 620, 20 / 620, 500 / 620],
+    ],
+)
 def test_groups_of_unequal_size_are_found(cluster_prior):
-    model = make(cluster_prior=cluster_prior, max_iter=40).fit(UNEQUAL)
+    model = make(cluster_prior=cluster_prior, max_iter=20).fit(UNEQUAL)
     assert adjusted_rand_score(GROUP, model.labels_) > 0.95
     expected = [1 / 3] * 3
     if cluster_prior == "auto":
@@ -282,6 +290,12 @@ def test_heads_that_no_row_is_near_are_finite_rows_too():
     with pytest.raises(ValueError, match="infinite after the last epoch: the training diverged"):
         model.fit(rows)
     assert set(vars(model)) == set(model.get_params())
+
+
+@pytest.mark.filterwarnings("ignore:All rows are in one:sklearn.exceptions.ConvergenceWarning")
+def test_values_may_be_beyond_the_precision_of_the_weights():
+    model = make(n_clusters=2).fit(np.full((3, 4), 1e39))
+    assert_allclose(model.sample(5, random_state=0)[0], 1e39)
 
 
 def test_a_single_used_cluster_is_told_where_the_user_called():

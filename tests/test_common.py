@@ -36,12 +36,12 @@ def expected_failed_checks(estimator):
 
 # Checked with few epochs, which is about speed: what is checked does not depend on their number.
 ESTIMATORS = [
-    AdversarialAutoencoder(max_iter=5),
+    AdversarialAutoencoder(max_iter=2),
     AdversarialAutoencoderClassifier(max_iter=5),
     # Enough steps to leave no check with all rows in one cluster, which it warns of. With a seed:
     # checks of a few random rows, of which some draws are one cluster, do not set one.
     AdversarialAutoencoderClusterer(n_clusters=3, max_iter=20, lr=2e-2, random_state=0),
-    ConditionalAdversarialAutoencoder(max_iter=5),
+    ConditionalAdversarialAutoencoder(max_iter=2),
 ]
 
 # The last has every default, as users have.
@@ -102,6 +102,7 @@ FURTHER_CHECKS = [
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
 @pytest.mark.filterwarnings("ignore:X has feature names, but:UserWarning")
 @pytest.mark.filterwarnings("ignore:All rows are in one:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.each_choice
 @pytest.mark.parametrize("name", FURTHER_CHECKS)
 @pytest.mark.parametrize("cls", KINDS)
 def test_further_scikit_learn_checks(cls, name):

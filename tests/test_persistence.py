@@ -223,8 +223,14 @@ SIBLINGS = {
 MODELS = {**{name: (variant, as_given) for name, variant in VARIANTS.items()}, **SIBLINGS}
 
 
+# Those whose training has a state of its own; the others differ in what they are.
+STATES = {"default", "ring with labels", "early stopping", "momentum", "random state"}
+STATES |= {"networks of ours", "few labels", "held-out rows", "clusters", "conditional"}
+
+
 # Two epochs are too few for clusters.
 @pytest.mark.filterwarnings("ignore:All rows are in one:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.each_choice
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(("parameters", "labels"), MODELS.values(), ids=MODELS)
 def test_a_loaded_model_is_the_model(X, y, path, parameters, labels, dtype):
@@ -255,7 +261,13 @@ def test_a_loaded_model_is_the_model(X, y, path, parameters, labels, dtype):
 
 
 @pytest.mark.filterwarnings("ignore:All rows are in one:sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize(("parameters", "labels"), MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize(
+    ("parameters", "labels"),
+    [
+        pytest.param(*model, id=name, marks=() if name in STATES else pytest.mark.thorough)
+        for name, model in MODELS.items()
+    ],
+)
 def test_training_goes_on_as_it_would_have(X, y, path, parameters, labels):
     y = labels(y)
     if parameters.get("likelihood") == "bernoulli":

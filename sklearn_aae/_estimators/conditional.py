@@ -77,8 +77,8 @@ class ConditionalAdversarialAutoencoder(CallbackSupportMixin, LabelledAdversaria
     >>> from sklearn.datasets import load_iris
     >>> from sklearn_aae import ConditionalAdversarialAutoencoder
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = ConditionalAdversarialAutoencoder(n_components=2, random_state=0).fit(X, y)
-    >>> model.transform(X).shape
+    >>> model = ConditionalAdversarialAutoencoder(n_components=2, max_iter=30, random_state=0)
+    >>> model.fit(X, y).transform(X).shape
     (150, 2)
     >>> model.sample(3, y=0, random_state=0).shape
     (3, 4)
