@@ -325,8 +325,8 @@ class AdversarialAutoencoderClusterer(
         learned = super()._learn(plan, data, net, inference, random_state)
         centers = net.module_.heads.detach().cpu().numpy().copy()
         n = len(centers)
-        # Rows are checked elsewhere, but no row needs to be near a head. In the precision of X, whose
-        # values may be beyond those of the weights.
+        # Rows are checked elsewhere, but no row needs to be near a head. In the precision of X:
+        # its values may be beyond that of the weights.
         if not np.isfinite(inference.decode(centers.astype(inference.columns.dtype))).all():
             raise ValueError(
                 "Decoded cluster heads are infinite after the last epoch: the training diverged. "
