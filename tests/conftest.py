@@ -31,19 +31,23 @@ def pytest_collection_modifyitems(items):
 
 
 def _keep_each_choice(items):
-    """Leave as many cases as it takes for each value of each parameter to occur in one.
+    """Leave as many cases as it takes for each value of each `parametrize` to occur in one.
 
-    They are on the diagonal: the first values of all parameters, the second, and so on, where a
-    shorter list of values starts again ("each choice" coverage; Ammann and Offutt, 1994).
+    They are on the diagonal: the first values of all, the second, and so on, where a shorter list
+    of values starts again ("each choice" coverage; Ammann and Offutt, 1994).
     """
-    indices = [item.callspec.indices for item in items]
-    lengths = {name: 1 + max(i[name] for i in indices) for name in indices[0]}
-    diagonal = [
-        {name: step % length for name, length in lengths.items()}
-        for step in range(max(lengths.values()))
+    groups = [
+        mark.args[0].split(",") if isinstance(mark.args[0], str) else mark.args[0]
+        for mark in items[0].iter_markers("parametrize")
     ]
-    for item in items:
-        if item.callspec.indices not in diagonal:
+    cases = [
+        [tuple(id(item.callspec.params[name.strip()]) for name in group) for group in groups]
+        for item in items
+    ]
+    values = [list(dict.fromkeys(of_group)) for of_group in zip(*cases, strict=True)]
+    diagonal = [[v[step % len(v)] for v in values] for step in range(max(map(len, values)))]
+    for item, case in zip(items, cases, strict=True):
+        if case not in diagonal:
             item.add_marker(pytest.mark.thorough)
 
 
