@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -126,9 +127,19 @@ def fit_killed_in_writing(case: int, directory: Path, every: int, n_calls: int) 
     fit(case, directory, every)
 
 
-def trial(rng: random.Random, references: list, durations: list) -> tuple[list[str], int, int]:
+@cache
+def reference(case: int) -> tuple[dict, float]:
+    """What a fit without any kill gives, and the seconds that it takes."""
+    with tempfile.TemporaryDirectory() as parent:
+        kept, start = Path(parent, "kept"), time.perf_counter()
+        os.waitpid(in_child(fit_and_keep, case, Path(parent, "checkpoints"), 1, kept), 0)
+        return pickle.loads(kept.read_bytes()), time.perf_counter() - start
+
+
+def trial(rng: random.Random) -> tuple[list[str], int, int]:
     """Names of what differs, number of kills that hit, epochs that were resumed."""
     case, every = rng.randrange(len(CASES)), rng.choice([1, 1, 3])
+    expected, duration = reference(case)
     n_kills = 0
     with tempfile.TemporaryDirectory() as parent:
         directory, kept = Path(parent, "checkpoints"), Path(parent, "kept")
@@ -138,14 +149,14 @@ def trial(rng: random.Random, references: list, durations: list) -> tuple[list[s
                 pid = in_child(fit_killed_in_writing, case, directory, every, rng.randint(1, 60))
             else:
                 pid = in_child(fit, case, directory, every)
-                time.sleep(rng.uniform(0, durations[case]))
+                time.sleep(rng.uniform(0, duration))
                 os.kill(pid, signal.SIGKILL)
             n_kills += os.WIFSIGNALED(os.waitpid(pid, 0)[1])
         os.waitpid(in_child(fit_and_keep, case, directory, every, kept), 0)
         result = pickle.loads(kept.read_bytes())
     n_resumed = result.pop("n_epochs_resumed")
-    expected = {name: v for name, v in references[case].items() if name != "n_epochs_resumed"}
-    return [name for name in expected if result[name] != expected[name]], n_kills, n_resumed
+    different = [name for name, value in result.items() if value != expected[name]]
+    return different, n_kills, n_resumed
 
 
 def main() -> int:
@@ -157,20 +168,9 @@ def main() -> int:
     # The first optimiser makes torch load modules for seconds, which each child would do anew.
     torch.optim.Adam([nn.Parameter(torch.zeros(1))])
     rng = random.Random(arguments.seed)
-
-    references, durations = [], []
-    with tempfile.TemporaryDirectory() as parent:
-        for case in range(len(CASES)):
-            kept = Path(parent, "kept")
-            directory = Path(parent, str(case))
-            start = time.perf_counter()
-            os.waitpid(in_child(fit_and_keep, case, directory, 1, kept), 0)
-            durations.append(time.perf_counter() - start)
-            references.append(pickle.loads(kept.read_bytes()))
-
     n_equal = n_kills = n_resumed = 0
     for i in range(arguments.trials):
-        different, kills, epochs = trial(rng, references, durations)
+        different, kills, epochs = trial(rng)
         n_equal += not different
         n_kills += kills
         n_resumed += epochs > 0
