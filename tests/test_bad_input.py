@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 from sklearn.exceptions import NotFittedError
 from torch import nn
 
-from sklearn_aae import AdversarialAutoencoder
+from sklearn_aae import AdversarialAutoencoder, AdversarialAutoencoderClassifier
 from sklearn_aae.priors import Categorical, MixtureOfGaussians, SwissRoll, Uniform
 
 X = np.random.default_rng(0).normal(size=(40, 4))
@@ -20,6 +20,9 @@ def with_value(value):
     Y = X.copy()
     Y[3, 2] = value
     return Y
+
+
+DATES = np.datetime64("2024-01-01") + np.arange(80).reshape(40, 2)
 
 
 class ReturnsNaN(nn.Module):
@@ -91,7 +94,7 @@ BAD_PARAMETERS = [
 ]
 
 BAD_DATA = [
-    (with_value(np.inf), ["infinity"]),
+    (with_value(np.inf), ["infinity", "Replace"]),
     (with_value(np.inf) / [1, 1, 1, np.nan], ["infinity"]),
     (with_value(1e308), ["overflow", "1e+308"]),
     (X[:0], ["0 sample"]),
@@ -99,7 +102,11 @@ BAD_DATA = [
     (X[0], ["1D"]),
     (X[:1], ["1 sample"]),
     ([["a", "b"], ["c", "d"]], ["could not convert", "'a'"]),
-    (X + 1j, ["Complex"]),
+    (X + 1j, ["Complex", "complex128", "X.imag"]),
+    (DATES, ["X holds dates", "datetime64[D]", "data frame"]),
+    (DATES - DATES[0], ["X holds durations", "timedelta64[D]"]),
+    (DATES.astype(object), ["X: float()", "datetime.date", "data frame"]),
+    ([[1, 2], [3]], ["X: ", "same number of columns"]),
 ]
 
 
@@ -169,12 +176,24 @@ def test_bad_data_for_use(method, data, parts, fitted):
         (np.r_[-1.0, np.ones(39)], ["Negative values", "sample_weight"]),
         (np.zeros(40), ["zero", "weights"]),
         (np.ones(3), ["sample_weight.shape", "(3,)"]),
+        (["a"] * 40, ["sample_weight: could not convert", "'a'"]),
     ],
 )
 def test_bad_weights(weight, parts):
     with pytest.raises(ValueError) as error:  # noqa: PT011  # the message is checked in parts
         AdversarialAutoencoder(max_iter=1).fit(X, sample_weight=weight)
     assert_message(error, parts)
+
+
+def test_held_out_rows_are_named():
+    with pytest.raises(ValueError, match=r"X_val: X has 3 features, .* expecting 4"):
+        AdversarialAutoencoder(max_iter=1).fit(X, X_val=X[:, :3])
+
+
+def test_labels_of_several_types():
+    y = np.array(["a", None] * 20, dtype=object)
+    with pytest.raises(TypeError, match=r"y holds labels of several types, .*: NoneType, str"):
+        AdversarialAutoencoderClassifier(max_iter=1).fit(X, y)
 
 
 def test_gpu_without_a_gpu():

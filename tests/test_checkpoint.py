@@ -298,9 +298,10 @@ def test_global_generators_are_untouched(X, tmp_path):
 # Kills.
 
 
-@pytest.mark.parametrize("n", [1, pytest.param(4, marks=pytest.mark.thorough)])
-def test_fits_that_are_killed_at_any_moment_end_with_the_same_bits(n):
-    script = [sys.executable, HERE / "kill_and_resume.py", "--trials", str(n), "--seed", "1"]
+# The one trial is killed while it writes, which does not depend on the speed of the machine.
+@pytest.mark.parametrize(("n", "seed"), [(1, 57), pytest.param(4, 1, marks=pytest.mark.thorough)])
+def test_fits_that_are_killed_at_any_moment_end_with_the_same_bits(n, seed):
+    script = [sys.executable, HERE / "kill_and_resume.py", "--trials", f"{n}", "--seed", f"{seed}"]
     done = subprocess.run(script, capture_output=True, text=True, check=False)
     assert done.stdout.startswith(f"{n}/{n} equal to the bit"), done.stdout + done.stderr
     assert int(re.search(r"(\d+) kills", done.stdout)[1]) > 0

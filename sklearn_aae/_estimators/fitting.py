@@ -22,7 +22,7 @@ from sklearn_aae._estimators.outcome import (
     restored_on_error,
     warn_of_problems,
 )
-from sklearn_aae._estimators.reading import read, read_to_fit
+from sklearn_aae._estimators.reading import naming, read, read_to_fit
 from sklearn_aae._estimators.streams import (
     check_no_new_gaps,
     look_at_chunks,
@@ -221,7 +221,8 @@ def checked_rows(
     if not isinstance(X, ChunkedRows):  # these are looked at once, later
         check_domain(estimator.likelihood, "X", X, table)
     if X_val is not None:
-        given = read(estimator, X_val, table)
+        with naming("X_val"):
+            given = read(estimator, X_val, table)
         check_no_new_gaps("X_val", given.missing is not None, table)
         X_val = given.rows
         check_domain(estimator.likelihood, "X_val", X_val, table)
@@ -232,9 +233,10 @@ def checked_weight(sample_weight: Any, X: Any) -> np.ndarray | None:
     """Weights of the rows of X as an array, None where there are none."""
     if sample_weight is None:
         return None
-    sample_weight = _check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
+    with naming("sample_weight"):
+        sample_weight = _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
     if not sample_weight.any():  # scikit-learn checks it from 1.9 on
         raise ValueError(
             "sample_weight: all weights are zero, so that no row would count. Leave it out, or "

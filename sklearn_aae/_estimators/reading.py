@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +18,16 @@ from sklearn_aae._rows.table import Table, columns_of_table, fit_table
 from sklearn_aae._warnings import warn_user
 
 _DTYPES = [np.float64, np.float32]
+
+# What to do about errors of NumPy and scikit-learn that do not say it, by words in them.
+_WAYS_OUT = {
+    "could not convert": "Columns of text are categories in a data frame of pandas, polars or "
+    "pyarrow, or where categorical_features names them.",
+    "must be a string or a real number": "Dates, booleans and categories go into columns of a "
+    "data frame of pandas, polars or pyarrow, one kind in each; other objects have no numbers.",
+    "inhomogeneous": "All rows must have the same number of columns.",
+    "contains infinity": "Replace infinite values, for example by NaN, which is a missing cell.",
+}
 
 
 class UnseenCategoryWarning(UserWarning):
@@ -44,6 +56,18 @@ class Given(NamedTuple):
     missing: np.ndarray | None = None
     unseen: np.ndarray | None = None
     cells: list[Cells] | None = None
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Let errors about an array name it, also where those who raise them do not know its name."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if name in str(error):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name}: {error}") from error
 
 
 def read_to_fit(estimator: Any, X: Any, *, min_samples: int = 2) -> tuple[Given, Table | None]:
@@ -105,6 +129,7 @@ def _of_table(estimator: Any, X: Any, table: Table, columns: list[Cells], *, res
 
 
 def _array(estimator: Any, X: Any, *, reset: bool, min_samples: int) -> Given:
+    _check_kind(X)
     # scikit-learn adds all values up to see whether they are finite. The sum may not be.
     with np.errstate(over="ignore", invalid="ignore"):
         try:
@@ -117,13 +142,13 @@ def _array(estimator: Any, X: Any, *, reset: bool, min_samples: int) -> Given:
                 ensure_all_finite="allow-nan",
                 ensure_min_samples=min_samples,
             )
-        except ValueError as error:
-            if "could not convert" not in str(error):
+        except (TypeError, ValueError) as error:
+            ways = [way for sign, way in _WAYS_OUT.items() if sign in str(error)]
+            if not ways:
                 raise
-            raise ValueError(
-                f"X: {error}. Columns of text are categories in a data frame of pandas, polars or "
-                "pyarrow, or where categorical_features names them."
-            ) from error
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            said = str(error).rstrip(".")
+            raise kind(f"{said if 'X' in said else f'X: {said}'}. {ways[0]}") from error
     if sparse.issparse(rows):
         if np.isnan(rows.data).any():
             raise ValueError(
@@ -133,6 +158,24 @@ def _array(estimator: Any, X: Any, *, reset: bool, min_samples: int) -> Given:
         return Given(SparseRows(rows))
     # A minimum is NaN where any cell is, and takes a tenth of the time of looking at each.
     return Given(rows, np.isnan(rows) if np.isnan(rows.min()) else None)
+
+
+def _check_kind(X: Any) -> None:
+    """Refuse numbers that are none on a line, and those that mean moments."""
+    dtype = getattr(X, "dtype", None)
+    if not isinstance(dtype, np.dtype):
+        return
+    if dtype.kind == "c":
+        raise ValueError(
+            f"Complex data not supported: X is of dtype {dtype}. Pass real and imaginary parts as "
+            "columns of their own, for example np.hstack([X.real, X.imag])."
+        )
+    if dtype.kind in "mM":
+        raise ValueError(
+            f"X holds {'dates' if dtype.kind == 'M' else 'durations'}, of dtype {dtype}. Pass them "
+            "in a data frame, where they come back as such, or as numbers since a day of your "
+            "choice."
+        )
 
 
 def _is_numeric(table: Table) -> bool:

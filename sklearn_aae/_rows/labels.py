@@ -51,7 +51,14 @@ def encode_labels(
             f"y holds no label: all {len(labels)} rows are -1, unlabelled. {estimator_name} needs "
             "labelled rows of at least two classes."
         )
-    classes = np.unique(labels[~unlabelled])
+    try:
+        classes = np.unique(labels[~unlabelled])
+    except TypeError as error:
+        types = sorted({type(label).__name__ for label in labels.tolist()})
+        raise TypeError(
+            f"y holds labels of several types, which have no order: {', '.join(types)}. Give all "
+            "labels one type; -1 among ints stands for unlabelled rows."
+        ) from error
     if len(classes) < 2:
         raise ValueError(
             f"{estimator_name} needs labelled rows of at least two classes, but y contains only "

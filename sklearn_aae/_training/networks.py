@@ -54,7 +54,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
         torch.randn(1, generator=torch.Generator(resolved), device=resolved)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ValueError(
-            f"device={device!r} cannot be used by this build of torch on this machine: {error}. "
+            f"device={device!r} cannot be used by this build of torch on this machine: "
+            f"{str(error).rstrip('.')}. "
             'Use device="auto" or "cpu".'
         ) from error
     # There is one CPU, whatever its number: a saved model finds it again.
@@ -184,7 +185,8 @@ def make_network(
     except Exception as error:  # a user's callable may raise anything
         raise ValueError(
             f"{name}={value!r} failed when called as {name}({n_in}, {n_out}), which are "
-            f"in_features and out_features: {error}"
+            f"in_features and out_features: {error}. Pass a torch.nn.Module, a class of one, or a "
+            "function of these two that returns one."
         ) from error
     if not isinstance(network, nn.Module):
         raise TypeError(
