@@ -237,9 +237,9 @@ def of_use() -> Cases:
 
 
 def of_training() -> Cases:
-    noise = np.random.default_rng(0).normal(size=(300, 5))
+    noise = np.random.default_rng(0).normal(size=(300, 20))
     yield "diverges", lambda: small(lr=1e30, max_iter=5).fit(X)
-    yield "pure noise", lambda: small(max_iter=60).fit(noise)
+    yield "pure noise", lambda: small(max_iter=150).fit(noise)
     yield (
         "a discriminator that wins",
         lambda: small(adversarial_weight=1e-9, discriminator_lr=1e-2, max_iter=100).fit(X),
@@ -249,7 +249,7 @@ def of_training() -> Cases:
         lambda: small(AdversarialAutoencoderClusterer, n_clusters=3).fit(np.zeros((40, 3))),
     )
     yield "values too large", lambda: small().fit(X * 1e307)
-    yield "networks too large", lambda: small(hidden_layer_sizes=(10**9,)).fit(X)
+    yield "networks too large", lambda: small(hidden_layer_sizes=(10**8, 10**8)).fit(X)
 
 
 def of_text() -> Cases:
@@ -296,12 +296,11 @@ def of_files() -> Cases:
 
 def of_parts() -> Cases:
     for make in (
-        lambda: priors.Normal(-1).bind(2),
-        lambda: priors.Uniform(1, 0).bind(2),
-        lambda: priors.Categorical(3, [0.5, 0.5]).bind(3),
-        lambda: priors.Empirical("rows").bind(2),
-        lambda: priors.Normal().sample(3),
-        lambda: modules.MultilayerPerceptron(4, 2, (0,)),
+        lambda: priors.bind_prior(priors.Normal(-1), 2),
+        lambda: priors.bind_prior(priors.Uniform(1, 0), 2),
+        lambda: priors.bind_prior(priors.Categorical(3, [0.5, 0.5]), 3),
+        lambda: priors.bind_prior(priors.Empirical("rows"), 2),
+        lambda: priors.Normal().sample(3, torch.Generator()),
         lambda: modules.MultilayerPerceptron(4, 2, activation="none"),
         lambda: metrics.maximum_mean_discrepancy(X, X[:, :2]),
         lambda: metrics.maximum_mean_discrepancy(X, X, kernel="linear"),

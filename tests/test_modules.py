@@ -355,6 +355,16 @@ def test_the_embedding_is_the_head_of_the_class_plus_the_style():
     assert torch.equal(model.decode(soft), model.decoder(expected))
 
 
+def test_an_unknown_activation_is_named():
+    for build in (
+        lambda: MultilayerPerceptron(4, 2, (3,), "sigmoidal"),
+        lambda: ConvolutionalEncoder((1, 4, 4), 2, (), "sigmoidal"),
+        lambda: ConvolutionalDecoder(2, (1, 4, 4), (), "sigmoidal"),
+    ):
+        with pytest.raises(ValueError, match=r"activation must be one of .*'relu'.*'sigmoidal'"):
+            build()
+
+
 @pytest.mark.parametrize("size", [1e2, 1e6, 1e10, 1e30])
 def test_probabilities_sum_to_one_and_the_smallest_has_a_logarithm_and_a_gradient(size):
     autoencoder = CategoricalAutoencoder(nn.Identity(), nn.Identity(), 1, n_classes=3)

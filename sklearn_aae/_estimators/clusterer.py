@@ -336,9 +336,9 @@ class AdversarialAutoencoderClusterer(
         sizes = np.bincount(labels, minlength=n)
         if (sizes > 0).sum() < min(2, n):
             warn_user(
-                f"All rows are in one of n_clusters={n} clusters. Raise category_weight (now "
-                f"{self.category_weight:g}), balance_weight (now {self.balance_weight:g}) or "
-                "max_iter.",
+                f"All rows are in one of n_clusters={n} clusters. If they are not all alike, raise "
+                f"category_weight (now {self.category_weight:g}), balance_weight (now "
+                f"{self.balance_weight:g}) or max_iter.",
                 ConvergenceWarning,
             )
         return learned | {"cluster_centers_": centers, "labels_": labels, "cluster_sizes_": sizes}

@@ -9,7 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from sklearn_aae.modules.multilayer import ACTIVATIONS, dense, initialize, make_layer
+from sklearn_aae.modules.multilayer import dense, initialize, make_activation, make_layer
 
 # Two halvings of the resolution keep a 28 x 28 digit at 7 x 7 before the dense layers; the widths
 # keep a training step on a CPU within a small multiple of the dense network's.
@@ -77,7 +77,7 @@ class ConvolutionalEncoder(nn.Module):
         convolutions: list[nn.Module] = []
         for (c_in, _, _), (c_out, _, _) in pairwise(shapes):
             layer = make_layer(nn.Conv2d, c_in, c_out, kernel_size=3, stride=2, padding=1)
-            convolutions += [layer, ACTIVATIONS[activation]()]
+            convolutions += [layer, make_activation(activation)]
         self.convolutions = nn.Sequential(*convolutions, nn.Flatten())
         sizes = [math.prod(shapes[-1]) + n_noise, *hidden_layer_sizes, out_features]
         self.dense = nn.Sequential(*dense(sizes, activation, activate_last=False))
@@ -145,7 +145,7 @@ class ConvolutionalDecoder(nn.Module):
                     padding=1,
                     output_padding=padding,
                 ),
-                ACTIVATIONS[activation](),
+                make_activation(activation),
             ]
         self.layers = nn.Sequential(*layers[:-1], nn.Flatten())
         initialize(self, generator)

@@ -41,10 +41,17 @@ def make_layer(kind: type[nn.Module], *args: Any, **kwargs: Any) -> nn.Module:
     return skip_init(kind, *args, device=device, **kwargs)
 
 
+def make_activation(name: str) -> nn.Module:
+    """Layer of an activation."""
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)}, got {name!r}.")
+    return ACTIVATIONS[name]()
+
+
 def dense(sizes: Sequence[int], activation: str, *, activate_last: bool) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(sizes):
-        layers += [make_layer(nn.Linear, n_in, n_out), ACTIVATIONS[activation]()]
+        layers += [make_layer(nn.Linear, n_in, n_out), make_activation(activation)]
     return layers if activate_last else layers[:-1]
 
 
