@@ -161,7 +161,7 @@ class TrainedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def _codes_to_use(self, Z: Any) -> np.ndarray:
         """Codes as given to a method of a fitted estimator, checked."""
         check_is_fitted(self)
-        codes = check_array(Z, dtype=[np.float64, np.float32])
+        codes = check_array(Z, dtype=[np.float64, np.float32], input_name="Z")
         if codes.shape[1] != self.n_components_:
             raise ValueError(
                 f"Z has {codes.shape[1]} columns, but {type(self).__name__} decodes codes of "
