@@ -146,9 +146,7 @@ class AdversarialAutoencoderClusterer(
     >>> from sklearn.datasets import make_blobs
     >>> from sklearn_aae import AdversarialAutoencoderClusterer
     >>> X, y = make_blobs(300, n_features=5, centers=3, random_state=0)
-    >>> model = AdversarialAutoencoderClusterer(
-    ...     n_clusters=3, n_components=2, max_iter=10, random_state=0
-    ... )
+    >>> model = AdversarialAutoencoderClusterer(3, n_components=2, max_iter=10, random_state=0)
     >>> model.fit_predict(X).shape
     (300,)
     >>> model.transform(X).shape
@@ -325,8 +323,7 @@ class AdversarialAutoencoderClusterer(
         learned = super()._learn(plan, data, net, inference, random_state)
         centers = net.module_.heads.detach().cpu().numpy().copy()
         n = len(centers)
-        # Rows are checked elsewhere, but no row needs to be near a head. In the precision of X:
-        # its values may be beyond that of the weights.
+        # No row needs to be near a head. Values may be beyond the precision of the weights.
         if not np.isfinite(inference.decode(centers.astype(inference.columns.dtype))).all():
             raise ValueError(
                 "Decoded cluster heads are infinite after the last epoch: the training diverged. "
