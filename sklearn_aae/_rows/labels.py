@@ -20,6 +20,8 @@ def encode_labels(
     ValueError
         If y is missing, of another length than X, holds NaN or no discrete classes, fewer than
         two of them, or marks unlabelled rows among labels that are not numbers.
+    TypeError
+        If labels are of types that have no order, such as None and strings.
     """
     if y is None:
         raise ValueError(
@@ -35,9 +37,17 @@ def encode_labels(
             "labels as ints first, for example with sklearn.preprocessing.LabelEncoder on the "
             "labelled rows, and then mark unlabelled rows with -1."
         )
+    try:
+        distinct = np.unique(labels)
+    except TypeError as error:
+        types = sorted({type(label).__name__ for label in labels.tolist()})
+        raise TypeError(
+            f"y holds labels of several types, which have no order: {', '.join(types)}. Give all "
+            "labels one type; -1 among ints stands for unlabelled rows."
+        ) from error
     check_classification_targets(labels)
     unlabelled = labels == -1 if labels.dtype.kind in "if" else np.zeros(len(labels), dtype=bool)
-    if np.array_equal(np.unique(labels), [-1, 1]):
+    if np.array_equal(distinct, [-1, 1]):
         # Two classes in their usual coding: from a single labelled class nothing could be learned.
         unlabelled[:] = False
     if unlabelled.any() and not allow_unlabelled:
@@ -51,14 +61,7 @@ def encode_labels(
             f"y holds no label: all {len(labels)} rows are -1, unlabelled. {estimator_name} needs "
             "labelled rows of at least two classes."
         )
-    try:
-        classes = np.unique(labels[~unlabelled])
-    except TypeError as error:
-        types = sorted({type(label).__name__ for label in labels.tolist()})
-        raise TypeError(
-            f"y holds labels of several types, which have no order: {', '.join(types)}. Give all "
-            "labels one type; -1 among ints stands for unlabelled rows."
-        ) from error
+    classes = np.unique(labels[~unlabelled])
     if len(classes) < 2:
         raise ValueError(
             f"{estimator_name} needs labelled rows of at least two classes, but y contains only "
