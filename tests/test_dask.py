@@ -343,6 +343,7 @@ def test_no_client():
             model().fit(COLLECTION)
 
 
+@pytest.mark.thorough  # processes start for seconds; two threads are trained with above
 def test_two_processes_train_to_the_bits_of_two_threads(fitted):
     with cluster_of(2, processes=True) as cluster, Client(cluster) as client:
         apart = model(client=client).fit(COLLECTION)

@@ -266,7 +266,7 @@ def test_short_trainings_give_no_warning(max_iter):
 def test_chunks_give_no_warning():
     X, _ = make_blobs(600, n_features=6, centers=3, random_state=0)
     model = AdversarialAutoencoder(random_state=0)
-    for _ in range(10):
+    for _ in range(4):
         for chunk in np.array_split(X, 6):
             model.partial_fit(chunk)
     assert model.net_.game.n_steps_ == model.n_iter_ * 4

@@ -110,6 +110,7 @@ def test_whitened_rows_have_no_mean_and_no_covariance_also_where_a_column_never_
     assert variances[0] < 1e-2
 
 
+@pytest.mark.thorough  # the ring, below, has a hole
 def test_fitted_flow_fills_the_gap_between_two_clusters(monkeypatch):
     monkeypatch.setattr(_flow, "_N_STEPS", 300)
     sign = torch.where(torch.arange(4000) % 2 == 0, 1.0, -1.0)[:, None]

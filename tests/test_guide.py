@@ -22,7 +22,17 @@ def run(page):
     exec(compile(code, str(page), "exec"), {})
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+# A dozen seconds each, of ten models and of graphs.
+LONG = {"from_scikit_learn", "deploying"}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page.stem, marks=pytest.mark.thorough if page.stem in LONG else ())
+        for page in PAGES
+    ],
+)
 def test_the_code_of_the_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # some of it writes files
     monkeypatch.setattr(flow, "_N_STEPS", 20)  # that it runs does not depend on their number

@@ -137,6 +137,7 @@ few_epochs = pytest.mark.filterwarnings(
 
 
 @few_epochs
+@pytest.mark.each_choice
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize(
     ("name", "method"),
