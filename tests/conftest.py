@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items):
         # and arrays are read alike where they are sparse.
         if re.search("check_class_weight_classifiers|check_estimator_sparse_matrix", item.name):
             item.add_marker(pytest.mark.thorough)
-        if item.get_closest_marker("each_choice"):
+        elif item.get_closest_marker("each_choice") and not item.get_closest_marker("thorough"):
             cases[item.nodeid.split("[")[0]].append(item)
     for items_of_test in cases.values():
         _keep_each_choice(items_of_test)
