@@ -25,7 +25,6 @@ from sklearn_aae import (
     load,
     save,
 )
-from sklearn_aae._rows.kinds import Number
 from sklearn_aae.persistence.schema import MODELS
 from sklearn_aae.priors import Prior
 
@@ -165,21 +164,20 @@ def check_same_bits(said, others, what):
         require(same, f"{name} differs {what}")
 
 
-def check_answers(model, said, n, dtype, table_dtype):
+def check_answers(model, said, n, dtype, given):
     """Shapes, dtypes, and that every number is finite."""
     k, width = model.n_components_, model.n_features_in_
-    table = vars(model).get("_table")
-    if table is not None and any(kind != Number() for kind in table.kinds):
-        table_dtype = decoded = None  # whole numbers and booleans come back as such
-    else:
-        decoded = dtype
+    # Columns of a frame come back in the dtype they had; objects say nothing of what they hold.
+    decoded = dtype
+    if vars(model).get("_table") is not None:
+        decoded = None if given.kind == "O" else given
     expected = {
         "transform": ((n, k), dtype),
         "reconstruct": ((n, width), decoded),
         "translate": ((n, width), decoded),
         "inverse_transform": ((n, width), decoded),
         "inverse_transform of a class": ((n, width), decoded),
-        "sample": ((3, width), table_dtype),
+        "sample": ((3, width), decoded),
         "score_samples": ((n,), np.float64),
         "decision_function": ((n,), np.float64),
         "feature_scores": ((n, width), np.float64),
@@ -307,7 +305,7 @@ def check_fit(model, X, y=None, sample_weight=None, *, X_val=None, queries=None)
         warnings.simplefilter("error")
         # A model fitted on a frame expects names, and warns without them.
         warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
-        said, saved = check_fitted(model, rows, dtype, queries)
+        said, saved = check_fitted(model, rows, dtype, native.dtype, queries)
         require(global_generators() == generators, "using the model changed a global generator")
         require(described(model.get_params(deep=False)) == parameters, "using it set a parameter")
         if not isinstance(model.random_state, (np.random.RandomState, type(None))):
@@ -320,13 +318,13 @@ def check_fit(model, X, y=None, sample_weight=None, *, X_val=None, queries=None)
     return "fitted" + (", warned" if caught else "") + (", saved" if saved else "")
 
 
-def check_fitted(model, rows, dtype, queries):
+def check_fitted(model, rows, dtype, given, queries):
     said = answers(model, rows)
-    check_answers(model, said, len(rows), dtype, dtype)
+    check_answers(model, said, len(rows), dtype, given)
     check_batches(model, rows, said)
     if queries is not None:
         queries = queries.astype(dtype)
-        check_answers(model, answers(model, queries), len(queries), dtype, dtype)
+        check_answers(model, answers(model, queries), len(queries), dtype, given)
     require(model.n_iter_ >= 1, "n_iter_")
     lengths = {len(values) for values in model.history_.values()}
     require(lengths == {model.n_iter_}, f"history_ of lengths {lengths}")

@@ -1107,6 +1107,15 @@ def test_a_density_of_codes_out_of_its_range_is_refused(fitted, path, field, val
         load(path)
 
 
+def test_a_whitening_that_is_no_triangle_is_refused(fitted, path):
+    save(fitted, path)
+    full = np.ones(fitted._density.whitening.size)
+    place = ("attributes", "_density", "fields", "whitening")
+    path.write_bytes(odd_values(None, *place, value=full)(path.read_bytes()))
+    with pytest.raises(InvalidModelFileError, match="_density"):
+        load(path)
+
+
 def test_a_generator_out_of_its_range_is_refused(fitted, path):
     save(fitted, path)
     change = odd_values(None, "net", "generator", value=[255] * 5056)

@@ -14,7 +14,6 @@ from sklearn_aae._rows.scaling import (
     n_varying_columns,
     squashed,
     unsquashed,
-    value_range,
 )
 
 
@@ -181,13 +180,6 @@ def test_overflow_names_the_largest_absolute_value(column, largest):
 def test_chunks_hold_about_the_same_number_of_values(monkeypatch, n_values, expected):
     monkeypatch.setattr(_scaling, "_VALUES_PER_CHUNK", 100)
     assert chunk_size(n_values) == expected
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_value_range_is_the_smallest_and_the_largest_value(dtype):
-    X = np.array([[1, -2.5], [0, 3]], dtype=dtype)
-    assert value_range(X) == (-2.5, 3)
-    assert all(type(value) is float for value in value_range(X))
 
 
 def pixels(rng, n=200):

@@ -60,14 +60,6 @@ def n_varying_columns(X: Any) -> int:
     return n_varying
 
 
-def value_range(X: Any) -> tuple[float, float]:
-    """Smallest and largest value of X."""
-    if isinstance(X, np.ndarray):
-        return float(X.min()), float(X.max())
-    lowest, highest = column_ranges(X)
-    return float(lowest.min()), float(highest.max())
-
-
 class ColumnScaling(NamedTuple):
     """What the columns of a training set are scaled by, arrays (n_features,) in float64.
 

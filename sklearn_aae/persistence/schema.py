@@ -201,9 +201,11 @@ def _flag(value: Any, _: dict[str, int]) -> bool:
 
 
 def _whitening(value: Any, sizes: dict[str, int]) -> bool:
-    """Of the features of rows; without one, their centre is that of references."""
+    """A lower triangle, of features of rows; without one, the centre is that of references."""
     sizes["features"] = sizes["2n" if value is None else "n+1"]
-    return value is None or _array("f8", "features", "features")(value, sizes)
+    if value is None:
+        return True
+    return _array("f8", "features", "features")(value, sizes) and not np.triu(value, 1).any()
 
 
 def _names(value: Any, sizes: dict[str, int]) -> bool:
