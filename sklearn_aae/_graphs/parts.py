@@ -70,7 +70,7 @@ class Parts:
 
     def reconstruct(self, X: Tensor) -> Tensor:
         """Rows encoded and decoded."""
-        return self.given_back(self.inference.mean(self.autoencoder.decode(self.codes(X))))
+        return self.given_back(self.inference.mean(self.autoencoder(self.standardized(X))))
 
     def decode(self, inputs: Tensor) -> Tensor:
         """Rows that the decoder makes of its inputs, by way of the inverse of a flow."""

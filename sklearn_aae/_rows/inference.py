@@ -70,7 +70,12 @@ class Inference:
 
     def reconstruct(self, X: np.ndarray) -> np.ndarray:
         """Rows encoded and decoded."""
-        return self.on_codes(lambda a, codes: self.mean(a.decode(codes)), X, self.n_features)
+        autoencoder = self.in_dtype_of(X)
+
+        def reconstructed(x: Tensor) -> Tensor:
+            return self.mean(autoencoder.reconstruct(x, bounded=False))
+
+        return self._in_chunks(reconstructed, X, self.n_features, self._bounded)
 
     def decode(self, inputs: np.ndarray) -> np.ndarray:
         """Rows that the decoder makes of its inputs, by way of the inverse of a flow."""

@@ -163,7 +163,18 @@ class Autoencoder(nn.Module):
         if self.flow is not None:
             with _full_precision(codes):
                 codes = self.flow.inverse(codes)
+        return self._decode(codes, y)
+
+    def _decode(self, codes: Tensor, y: Tensor | None) -> Tensor:
+        """The decoder's output for codes as they are before a flow."""
         return self.decoder(codes)
+
+    def reconstruct(self, x: Tensor, *, bounded: bool = True) -> Tensor:
+        """The decoder's output for the codes of x, without a flow and its inverse.
+
+        The encoder sees values of x beyond the training range only where it is not `bounded`.
+        """
+        return self._decode(self.encode(x, bounded=bounded, mapped=False), None)
 
     def predicted(
         self,
@@ -185,7 +196,7 @@ class Autoencoder(nn.Module):
         return len(self.lower)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.decode(self.encode(x))
+        return self.reconstruct(x)
 
 
 class CategoricalAutoencoder(Autoencoder):
@@ -288,7 +299,7 @@ class EmbeddingAutoencoder(CategoricalAutoencoder):
         z, y = codes[:, : self.n_components], codes[:, self.n_components :]
         return z + y @ self.heads
 
-    def decode(self, codes: Tensor, y: Tensor | None = None) -> Tensor:
+    def _decode(self, codes: Tensor, y: Tensor | None) -> Tensor:
         return self.decoder(self.embed(codes))
 
 
@@ -325,7 +336,7 @@ class ConditionalAutoencoder(Autoencoder):
     def decoder_width(n_components: int, n_classes: int = 0) -> int:
         return n_components + n_classes
 
-    def decode(self, codes: Tensor, y: Tensor | None = None) -> Tensor:
+    def _decode(self, codes: Tensor, y: Tensor | None) -> Tensor:
         if y is None:
             raise ValueError("A conditional autoencoder needs classes y to decode.")
         return self.decoder(torch.cat([codes, F.one_hot(y, self.n_classes).to(codes)], dim=1))
