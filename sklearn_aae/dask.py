@@ -45,7 +45,8 @@ class DaskAdversarialAutoencoder(AdversarialAutoencoder):
 
     Each worker holds a share of the partitions of X, and the networks. In every step each takes its
     share of a batch, gradients are averaged, and all take the same step: they hold equal weights
-    throughout, which is checked in the end. `batch_size` is that of all workers together.
+    throughout, which is checked in the end. `batch_size` is that of all workers together, and at
+    least their number.
 
     `transform`, `reconstruct`, `score_samples`, `decision_function` and `predict` of a collection
     of dask are lazy collections; of arrays and frames in memory they are what they are for

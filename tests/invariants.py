@@ -70,6 +70,12 @@ def is_documented(error, estimator):
     return isinstance(error, kinds) and bool(known)
 
 
+def check_warnings(caught, estimator):
+    for warning in caught:
+        said = f"warning {type(warning).__name__}: {warning}, from {warning.__notes__}"
+        require(is_documented(warning, estimator), said)
+
+
 # States.
 
 
@@ -260,8 +266,14 @@ def silent_fit(model, X, *arguments, **named):
         try:
             model.fit(X, *arguments, **named)
         except Exception as error:
-            return [w.message for w in caught], error
-    return [w.message for w in caught], None
+            return [located(w) for w in caught], error
+    return [located(w) for w in caught], None
+
+
+def located(caught):
+    """The message of a warning, with a note of where it came from."""
+    caught.message.add_note(f"{caught.filename}:{caught.lineno}")
+    return caught.message
 
 
 def check_fit(model, X, y=None, sample_weight=None, *, X_val=None, queries=None):
@@ -289,8 +301,7 @@ def check_fit(model, X, y=None, sample_weight=None, *, X_val=None, queries=None)
     require(global_generators() == generators, "fit changed a global generator")
     require(described(model.get_params(deep=False)) == parameters, "fit changed a parameter")
     require([as_bytes(v) for v in given] == contents, "fit changed its input")
-    for warning in caught:
-        require(is_documented(warning, model), f"warning {type(warning).__name__}: {warning}")
+    check_warnings(caught, model)
     if error is not None:
         if not is_documented(error, model):
             raise ViolationError(f"{type(error).__name__}: {error}") from error

@@ -313,6 +313,8 @@ def test_what_is_not_supported_is_said(client):
         estimator.fit(COLLECTION, sample_weight=np.ones(500))
     with pytest.raises(TypeError, match="no partial_fit"):
         estimator.partial_fit(COLLECTION)
+    with pytest.raises(ValueError, match="it must be at least 2, the number of workers"):
+        model(client=client, batch_size=1).fit(COLLECTION)
     with pytest.raises(ValueError, match="rows have to be flat"):
         estimator.fit(dask.array.zeros((3, 3, 3)))
     if hasattr(estimator, "set_callbacks"):  # scikit-learn 1.9 and later

@@ -1,6 +1,7 @@
 """Whatever is fitted to whatever, the outcome is a promised one. `fuzz.py` runs more of this."""
 
 import fuzz
+import fuzz_rows
 import hypothesis
 import pytest
 from invariants import ViolationError, check_fit, is_documented
@@ -26,6 +27,13 @@ numbers = pytest.mark.parametrize(
         pytest.param(more_cases, id="more", marks=pytest.mark.thorough),
     ],
 )
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch):
+    monkeypatch.setattr(fuzz.flow, "_N_STEPS", fuzz.FLOW_STEPS)
+
+
 estimators = pytest.mark.parametrize("estimator", fuzz.ESTIMATORS, ids=lambda cls: cls.__name__)
 
 
@@ -45,6 +53,19 @@ def test_ordinary_parameters_fit_any_finite_table_and_keep_the_promises(estimato
 def test_odd_parameters_labels_and_weights_fit_or_are_named_in_an_error(estimator, cases):
     @cases
     @hypothesis.given(fuzz.odd_cases(estimator))
+    def check(case):
+        case.run()
+
+    check()
+
+
+@pytest.mark.thorough  # each kind of rows has a file of tests
+@numbers
+@pytest.mark.parametrize("kind", fuzz_rows.KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore:Sending large graph:UserWarning")
+def test_rows_that_are_no_plain_numbers_are_fitted_and_keep_the_promises(kind, cases):
+    @cases
+    @hypothesis.given(kind())
     def check(case):
         case.run()
 

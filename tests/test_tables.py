@@ -103,6 +103,15 @@ def test_imputing_fills_every_gap_and_changes_nothing_else(fitted):
     assert as_pandas(X).equals(before)  # and X is not written to
 
 
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_column_of_one_category_comes_back(missing):
+    kind = ["a", None if missing else "a"] * 10
+    X = pandas.DataFrame({"kind": pandas.Series(kind, dtype="category"), "x": np.arange(20.0)})
+    model = AdversarialAutoencoder(max_iter=1, random_state=0).fit(X)
+    for rows in (model.reconstruct(X), model.impute(X), model.sample(3, random_state=0)):
+        assert set(rows["kind"]) == {"a"}
+
+
 def test_all_libraries_give_the_same_scores():
     scores = [
         AdversarialAutoencoder(max_iter=1, random_state=0).fit(X).score_samples(X)

@@ -82,7 +82,7 @@ class TableRows:
 
 def narrow(wide: np.ndarray, kinds: tuple[Kind, ...]) -> np.ndarray:
     """Codes of rows as wide as the networks see them; of a category, the most probable one."""
-    if all(kind.width == 1 for kind in kinds):
+    if all(kind.likelihood != "category" for kind in kinds):
         return wide
     codes = np.empty((len(wide), len(kinds)), dtype=wide.dtype)
     start = 0

@@ -202,6 +202,13 @@ class Training:
         ]
         if not with_rows:
             raise ValueError("X has no rows: Found array with 0 sample(s) in all its partitions.")
+        batch_size = self._estimator.batch_size
+        if batch_size != "auto" and batch_size < len(with_rows):
+            raise ValueError(
+                f"batch_size={batch_size} is the size of a batch of all workers together, of which "
+                f"each takes a part: it must be at least {len(with_rows)}, the number of workers "
+                "that have rows. Raise it, or let fewer workers train."
+            )
         return with_rows
 
     def _call(self, function: Callable[..., Any], argument: Any, worker: str) -> Any:
