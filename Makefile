@@ -46,7 +46,9 @@ pytest-all: $(VENV)/.dev-installed
 
 # Where tests go and do not go; the page is coverage/index.html.
 coverage: $(VENV)/.dev-installed
-	$(THREADS) $(BIN)/coverage run -m pytest
+	$(BIN)/coverage erase
+	$(THREADS) $(BIN)/coverage run -m pytest $(PARALLEL)
+	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 	$(BIN)/coverage html --quiet
 
