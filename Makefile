@@ -99,5 +99,5 @@ $(OLDEST)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache .coverage coverage \
+	rm -rf $(VENV) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.* coverage \
 		docs/_build docs/api docs/auto_examples docs/benchmark_tables.md
