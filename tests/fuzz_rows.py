@@ -417,7 +417,7 @@ OF_STRINGS = ANY | {
     "analyzer": ["char", "bpe", str.split],
     "lowercase": [False],
     "max_features": [3, None],
-    "min_df": [2],
+    "min_df": [1.0 / 30],
     "max_length": [1, 3],
     "score_method": ["log_likelihood"],
 }
