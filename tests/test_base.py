@@ -2,9 +2,11 @@
 
 import copy
 import functools
+import importlib
 import inspect
 import io
 import pickle
+import pkgutil
 import re
 
 import joblib
@@ -12,18 +14,20 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
+import sklearn_aae
 from sklearn_aae import (
     AdversarialAutoencoder,
     AdversarialAutoencoderClassifier,
     AdversarialAutoencoderClusterer,
     AdversarialTextAutoencoder,
     ConditionalAdversarialAutoencoder,
+    _estimators,
 )
 from sklearn_aae._compat import StrOptions
 
@@ -439,6 +443,21 @@ def documented_defaults(cls):
 
 
 DOCUMENTED = [AdversarialAutoencoder, AdversarialTextAutoencoder, *CLASSES]
+
+
+def test_every_estimator_is_public_and_tried():
+    found = set()
+    for file in pkgutil.iter_modules(_estimators.__path__):
+        module = importlib.import_module(f"{_estimators.__name__}.{file.name}")
+        found |= {
+            cls
+            for cls in vars(module).values()
+            if isinstance(cls, type) and issubclass(cls, BaseEstimator)
+            # What estimators inherit from has no parameters.
+            if cls.__module__ == module.__name__ and cls.__init__ is not object.__init__
+        }
+    assert found == set(DOCUMENTED)
+    assert found <= {getattr(sklearn_aae, name) for name in sklearn_aae.__all__}
 
 
 @pytest.mark.parametrize("cls", DOCUMENTED)

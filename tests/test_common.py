@@ -11,6 +11,7 @@ from sklearn_aae import (
     AdversarialAutoencoderClusterer,
     ConditionalAdversarialAutoencoder,
 )
+from sklearn_aae.persistence.schema import MODELS
 
 _WEIGHTS = (
     "A weight of 2 and a repeated row make different batches and noise: equal in expectation, not "
@@ -65,6 +66,10 @@ MIXINS = {
     "clusterer": ["ClusterMixin"],
 }
 NEED_LABELS = {AdversarialAutoencoderClassifier, ConditionalAdversarialAutoencoder}
+
+
+def test_every_estimator_of_tables_is_checked():
+    assert {type(estimator) for estimator in ESTIMATORS} == set(KINDS) == set(MODELS)
 
 
 @parametrize_with_checks(

@@ -103,6 +103,15 @@ def test_losses_push_the_prior_up_and_codes_down_near_the_boundary(loss):
         assert gradient[0] * sign > 0 or (loss, sign) == ("least_squares", 1)
 
 
+@with_all_losses
+def test_the_border_is_the_best_output_where_both_are_as_likely(loss):
+    terms = ADVERSARIAL_LOSSES[loss]
+    logit = torch.linspace(-8, 8, 1601, dtype=torch.float64)
+    both = terms.on_prior(logit) + terms.on_codes(logit)
+    best = logit[both < both.min() + 1e-9]  # a stretch, of some
+    assert (best[0] + best[-1]).item() / 2 == pytest.approx(terms.border)
+
+
 # Discriminator --------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_aae import AdversarialAutoencoder
 from sklearn_aae._learned import flow as _flow
+from sklearn_aae._training.critics import ADVERSARIAL_LOSSES
 from sklearn_aae._training.diagnostics import (
     dead_directions,
     n_distinct_rows,
@@ -180,6 +181,16 @@ NEAR = {"distance": 0.6, "null": 0.2, "null_quantile": 0.35}  # as with few rows
 )
 def test_what_is_no_problem(changes):
     assert problems(**well(PRIORS[0], **changes)) == []
+
+
+@pytest.mark.parametrize("loss", sorted(ADVERSARIAL_LOSSES))
+def test_without_a_threshold_no_discriminator_wins(loss):
+    logit = torch.linspace(-4, 4, 9)
+    both = ADVERSARIAL_LOSSES[loss].on_prior(logit) + ADVERSARIAL_LOSSES[loss].on_codes(logit)
+    # Where this is constant, outputs may be moved as one likes.
+    has_threshold = not torch.allclose(both, both[0])
+    changes = {"accuracy": [0.99] * 50, "prior_match": FAR, "adversarial_loss": loss}
+    assert bool(problems(**well(PRIORS[0], **changes))) is has_threshold
 
 
 # Fits.

@@ -1,7 +1,9 @@
 """Displays draw what the estimator computes, where they are told to, and nothing else."""
 
 import builtins
+import re
 import sys
+from pathlib import Path
 
 import matplotlib
 
@@ -19,7 +21,7 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 from sklearn.mixture import GaussianMixture
-from sklearn.neighbors import KernelDensity
+from sklearn.neighbors import KernelDensity, NearestNeighbors
 from sklearn.pipeline import make_pipeline
 
 from sklearn_aae import AdversarialAutoencoder, displays
@@ -176,10 +178,23 @@ def test_an_estimator_that_is_not_fitted_is_refused(name, digits):
 
 @pytest.mark.parametrize("name", ALL)
 def test_an_estimator_without_what_is_drawn_is_refused(name, digits):
-    pca = PCA(2).fit(digits[0])
-    with pytest.raises(TypeError, match=rf"{name}.from_estimator needs .*PCA has no "):
-        calls(pca, digits)[name]()
+    neighbors = NearestNeighbors().fit(digits[0])  # no rows become codes, and nothing is sampled
+    with pytest.raises(TypeError, match=rf"{name}.from_estimator needs .*NearestNeighbors has no "):
+        calls(neighbors, digits)[name]()
     assert not plt.get_fignums()
+
+
+def test_displays_use_public_attributes_only():
+    for file in Path(displays.__file__).parent.glob("*.py"):
+        assert re.findall(r"\bestimator\._\w+", file.read_text()) == [], file.name
+
+
+def test_codes_without_a_prior_are_not_enough_where_it_is_drawn(digits):
+    pca = PCA(2).fit(digits[0])
+    with pytest.raises(TypeError, match=r"LatentSpaceDisplay.from_estimator needs .*PCA has no "):
+        LatentSpaceDisplay.from_estimator(pca, digits[0])
+    assert not plt.get_fignums()
+    LatentSpaceDisplay.from_estimator(pca, digits[0], show_prior=False)
 
 
 def test_the_message_says_what_to_do_with_a_pipeline(digits):

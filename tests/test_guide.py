@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 import sklearn_aae
+from sklearn_aae import displays, priors
 from sklearn_aae._learned import flow
+from sklearn_aae._rows.likelihoods import LIKELIHOODS
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = [
@@ -69,3 +71,30 @@ def test_every_public_class_and_function_has_an_example():
             # Two scorers are objects of scikit-learn; the example of choosing a detector has them.
             if inspect.isclass(public) or inspect.isfunction(public):
                 assert ">>> " in inspect.getdoc(public), f"{public.__name__} has no example"
+
+
+def test_pages_name_every_prior_and_every_likelihood():
+    page = (DOCS / "guide" / "priors.md").read_text()
+    public = [getattr(priors, name) for name in priors.__all__]
+    classes = {cls for cls in public if isinstance(cls, type)} - {priors.Prior}
+    for cls in classes - set(priors.PRIORS.values()):
+        assert f"`{cls.__name__}(" in page, f"docs/guide/priors.md lacks {cls.__name__}"
+    for name in priors.PRIORS:
+        assert f'| `"{name}"`' in page, f"docs/guide/priors.md lacks a row for {name}"
+    page = (DOCS / "guide" / "parameters.md").read_text()
+    for name in LIKELIHOODS:
+        assert f'`"{name}"`' in page, f"docs/guide/parameters.md lacks {name}"
+
+
+EXAMPLES = {page.stem: page.read_text() for page in sorted(DOCS.glob("examples/plot_*.py"))}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_example_says_its_result_and_asserts_it(name):
+    assert re.search(r"^ *print\(", EXAMPLES[name], re.MULTILINE)
+    assert re.search(r"^ *assert ", EXAMPLES[name], re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", [name for name in displays.__all__ if name.endswith("Display")])
+def test_every_display_is_in_an_example(name):
+    assert any(f"{name}." in text for text in EXAMPLES.values())

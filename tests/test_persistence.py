@@ -13,7 +13,7 @@ import sklearn
 import torch
 from fuzz_persistence import put_together, run, take_apart
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
 from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
@@ -21,6 +21,7 @@ from sklearn.mixture import GaussianMixture
 from skorch.callbacks import Callback
 from torch import nn
 
+import sklearn_aae
 from sklearn_aae import (
     AdversarialAutoencoder,
     AdversarialAutoencoderClassifier,
@@ -30,8 +31,10 @@ from sklearn_aae import (
     priors,
     save,
 )
+from sklearn_aae._files.archive import FORMAT_VERSION
 from sklearn_aae.modules import MultilayerPerceptron
-from sklearn_aae.persistence import InvalidModelFileError
+from sklearn_aae.persistence import InvalidModelFileError, schema
+from sklearn_aae.persistence.text import CHECKS
 
 DATA = Path(__file__).parent / "data"
 # Methods that take rows.
@@ -226,6 +229,26 @@ MODELS = {**{name: (variant, as_given) for name, variant in VARIANTS.items()}, *
 # Those whose training has a state of its own; the others differ in what they are.
 STATES = {"default", "ring with labels", "early stopping", "momentum", "random state"}
 STATES |= {"networks of ours", "few labels", "held-out rows", "clusters", "conditional"}
+
+
+def test_every_estimator_of_tables_is_tried():
+    tried = {parameters.get("kind", AdversarialAutoencoder) for parameters, _ in MODELS.values()}
+    assert tried == set(METHODS) == set(schema.MODELS)
+
+
+@pytest.mark.filterwarnings("ignore:All rows are in one:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("kind", METHODS)
+def test_every_learned_attribute_has_a_rule(X, y, kind):
+    model = small(kind).fit(X, y)
+    checked = {"net_", "n_features_in_", "n_components_", "prior_"}  # by `check_attributes` itself
+    rules = schema.COMMON.keys() | schema._LATER.keys() | schema.MODELS[kind].attributes.keys()
+    assert vars(model).keys() - model.get_params(deep=False).keys() <= rules | checked
+
+
+def test_every_estimator_can_be_saved():
+    public = [getattr(sklearn_aae, name) for name in sklearn_aae.__all__]
+    estimators = {v for v in public if isinstance(v, type) and issubclass(v, BaseEstimator)}
+    assert set(CHECKS) == estimators
 
 
 # Two epochs are too few for clusters.
@@ -600,10 +623,12 @@ def test_a_device_that_is_not_here_warns(X, fitted, path):
         ("iris-conditional", lambda y: np.array(["setosa", "versicolor", "virginica"])[y]),
     ],
 )
-def test_files_of_the_first_format_are_read(X, y, name, labels):
-    with pytest.warns(InconsistentVersionWarning):  # they are of version 0.1.0
-        loaded = load(DATA / f"{name}-format-1.safetensors")
-    recorded = json.loads((DATA / f"{name}-format-1.json").read_text())
+@pytest.mark.parametrize("version", range(1, FORMAT_VERSION))
+def test_files_of_earlier_formats_are_read(X, y, version, name, labels):
+    file = DATA / f"{name}-format-{version}"
+    with pytest.warns(InconsistentVersionWarning):  # an earlier release wrote them
+        loaded = load(file.with_suffix(".safetensors"))
+    recorded = json.loads(file.with_suffix(".json").read_text())
     X = X.astype(np.float32)
     rows = X[:5].astype(float)
     given = {"y": "setosa"} if name == "iris-conditional" else {}

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import numbers
 import re
 
 import numpy as np
@@ -47,7 +48,10 @@ ALL = [
 
 CLASSES = [cls for cls in map(vars(priors).get, priors.__all__) if isinstance(cls, type)]
 
+DENSITIES = [prior for prior in ALL if hasattr(prior, "log_prob")]
+
 with_all_priors = pytest.mark.parametrize("prior", ALL, ids=lambda p: type(p).__name__)
+with_all_densities = pytest.mark.parametrize("prior", DENSITIES, ids=lambda p: type(p).__name__)
 
 
 def seeded(seed=0):
@@ -122,9 +126,13 @@ def test_log_prob_exists_where_there_is_a_density(prior, available):
     assert hasattr(prior, "log_prob") is available
 
 
-@pytest.mark.parametrize("name", ["Normal", "Uniform", "MixtureOfGaussians"])
-def test_full_support_means_a_finite_log_prob_far_out(name):
-    prior = next(p for p in ALL if type(p).__name__ == name)
+@with_all_priors
+def test_a_class_with_full_support_has_a_density(prior):
+    assert hasattr(prior, "log_prob") or type(prior).has_full_support is not True
+
+
+@with_all_densities
+def test_full_support_means_a_finite_log_prob_far_out(prior):
     far = torch.full((1, 2), 100.0)
     assert bool(torch.isfinite(prior.log_prob(far)).all()) is prior.has_full_support
 
@@ -144,6 +152,17 @@ def test_density_integrates_to_one(prior):
     axis = torch.arange(-5, 9, step, dtype=torch.float64) + step / 2
     z = torch.cartesian_prod(axis, axis)
     assert_allclose(prior.log_prob(z).exp().sum().item() * step**2, 1, rtol=1e-3)
+
+
+@with_all_densities
+@pytest.mark.parametrize("high", [0.5, 9.0])
+def test_as_many_draws_are_in_a_box_as_the_density_says(prior, high):
+    low, step = -5, 0.05
+    axis = torch.arange(low, high - step / 2, step, dtype=torch.float64) + step / 2
+    mass = prior.log_prob(torch.cartesian_prod(axis, axis)).exp().sum().item() * step**2
+    z = prior.sample(10_000, seeded())
+    share = ((z > low) & (z < high)).all(dim=1).double().mean().item()
+    assert mass == pytest.approx(share, abs=0.02)  # four standard deviations
 
 
 # Normal and uniform ---------------------------------------------------------------------------
@@ -529,6 +548,15 @@ def test_draw_passes_the_labels_on():
 def test_binding_names_the_parameter_and_the_value(prior, n_components, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         bind_prior(prior, n_components)
+
+
+@with_all_priors
+def test_a_parameter_that_is_not_a_number_is_named(prior):
+    for name, value in prior.get_params(deep=False).items():
+        if name != "n_components" and isinstance(value, numbers.Real):
+            wrong = clone(prior).set_params(**{name: math.nan})
+            with pytest.raises(ValueError, match=rf"^{type(prior).__name__}: .*\b{name}\b"):
+                bind_prior(wrong, 2)
 
 
 def test_binding_says_what_sample_has_to_take():

@@ -1,6 +1,7 @@
 """The further terms of the objective against closed forms and brute force."""
 
 import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,8 @@ from scipy import stats
 from sklearn.metrics import log_loss
 from torch import nn
 
+from sklearn_aae import _estimators
+from sklearn_aae._training import terms
 from sklearn_aae._training.terms import (
     Agreement,
     Balance,
@@ -51,6 +54,18 @@ def linear_net(weight, bias=None):
 
 def batch_of(net, x, n_corrupted=0, **targets):
     return Batch(x, net.module_.encode(x), targets, n_corrupted)
+
+
+def test_every_term_is_part_of_an_estimator():
+    named = {
+        cls.__name__
+        for cls in vars(terms).values()
+        if isinstance(cls, type) and "weight" in cls.__annotations__
+    }
+    sources = [file.read_text() for file in Path(_estimators.__file__).parent.glob("*.py")]
+    assert named
+    for name in named:
+        assert any(f"{name}(" in source for source in sources), name
 
 
 # Cross-entropy.

@@ -47,12 +47,16 @@ print(filled.head())
 # %%
 # How well? Beside the mean of the column and its most frequent value.
 
+gains = []
 for column in ("class", "sex", "survived"):
     hidden = gaps[:, passengers.columns.get_loc(column)]
     truth = passengers[column][hidden].astype(str)
     right = (filled[column][hidden].astype(str) == truth).mean()
     usual = truth.value_counts(normalize=True).iloc[0]
     print(f"{column}: {right:.0%} right, {usual:.0%} by the most frequent value")
+    gains.append(right - usual)
+print(f"On average {np.mean(gains):.0%} more of the hidden cells are right.")
+assert np.mean(gains) > 0.15
 
 # %%
 # Missing fares, filled in as the mean of draws: the class tells most of them.

@@ -381,8 +381,9 @@ def check_attributes(estimator: Any, autoencoder: Any) -> list[Comparison]:
     fits = type(d) is int and d > 0 and n > 0 and (n == d or state.get("_table") is not None)
     require(fits, "n_features_in_", "is not the number of columns")
     require(type(k) is int and k == autoencoder.n_components, "n_components_", "is not the width")
-    require(c > 0 or model.attributes is _SCORES, "net_.module", "has no classes")
-    require(c == 0 or model.attributes is not _SCORES, "net_.module", "has classes")
+    plain = model.structure is Autoencoder
+    require(c > 0 or plain, "net_.module", "has no classes")
+    require(c == 0 or not plain, "net_.module", "has classes")
     check_prior(state["prior_"], k)
     rules = {**COMMON, **model.attributes}
     rules |= {name: rule for name, rule in _LATER.items() if name in state}
@@ -392,7 +393,7 @@ def check_attributes(estimator: Any, autoencoder: Any) -> list[Comparison]:
         problem = _PROBLEMS.get(name, "is impossible").format(c=c, last=c - 1)
         require(rule(state[name], sizes), name, problem)
     _check_gaps(state, autoencoder)
-    if model.attributes is _CLUSTERS:
+    if model.structure is EmbeddingAutoencoder:
         _check_clusters(estimator, autoencoder)
     return model.comparisons(k, c, state["prior_"])
 
