@@ -55,8 +55,8 @@ def upgraded(
     """A document of the first format, and its arrays, as those of the second.
 
     It had no parameters that came later, no flow, critics that moved whole codes, no weights of a
-    classifier's classes and shares of clusters, and the columns in five attributes, with centre and scale once more in the
-    likelihood.
+    classifier's classes and shares of clusters, and the columns in five attributes, with centre and
+    scale once more in the likelihood.
     """
     attributes, parameters = document["attributes"], document["parameters"]
     known = {cls.__name__: inspect.signature(cls).parameters for cls in MODELS}
