@@ -18,7 +18,7 @@ from sklearn_aae._training.critics import (
     weighted_mean,
 )
 from sklearn_aae.modules import MultilayerPerceptron
-from sklearn_aae.priors import Categorical, Joint, MixtureOfGaussians, Normal, SwissRoll
+from sklearn_aae.priors import Categorical, MixtureOfGaussians, Normal, SwissRoll
 
 LOGITS = torch.linspace(-4, 4, 9, dtype=torch.float64)
 
@@ -348,24 +348,6 @@ def test_prior_and_codes_are_seen_with_the_same_labels_and_the_same_noise_level(
         assert_allclose(fake[:, :3].std().item(), instance_noise, rtol=0.05)
         noise = real[:, :3] - F.one_hot(real[:, :3].argmax(dim=1), 3)
         assert noise.std() > 0.8 * instance_noise
-
-
-def test_the_second_part_of_a_joint_prior_is_moved_by_its_weight_alone():
-    prior = Joint(Normal(n_components=1), Categorical(2, n_components=2), n_components=3)
-    network = nn.Linear(3, 1)
-    z = torch.randn(6, 3, generator=seeded()).requires_grad_()
-
-    def loss_and_gradient(second_weight):
-        critic = Critic("prior", prior, 1.0, second_weight=second_weight)
-        loss = critic.fooling_loss(network, z, seeded())
-        return loss.item(), torch.autograd.grad(loss, z)[0]
-
-    loss, whole = loss_and_gradient(1.0)
-    for weight in (0.0, 0.25):
-        same_loss, gradient = loss_and_gradient(weight)
-        assert same_loss == loss
-        assert_allclose(gradient[:, :1], whole[:, :1])
-        assert_allclose(gradient[:, 1:], weight * whole[:, 1:])
 
 
 def test_labels_are_ignored_by_a_critic_without_classes():

@@ -315,10 +315,7 @@ class AdversarialAutoencoderClassifier(
         )
         return replace(
             parts,
-            critics=(
-                replace(style, prior=both, second_weight=evidence.neighbors),
-                replace(categories, prior=prior, weight=weight),
-            ),
+            critics=(replace(style, prior=both), replace(categories, prior=prior, weight=weight)),
             terms=(classification, *self._terms_without_labels(parts, evidence.neighbors, ratio)),
             attributes={
                 **parts.attributes,

@@ -81,10 +81,6 @@ class Critic:
         discriminator that sees labels makes the codes independent of them.
     columns : tuple of two int or None
         Part of the codes that is compared, from the first column up to the second; None for all.
-    second_weight : float
-        Of a `Joint` prior, factor from 0 to 1 of the fooling loss's gradient on the second part of
-        codes. The discriminator sees that part all the same: with 0, the first part is to be
-        independent of it, and it is not moved itself.
     """
 
     name: str
@@ -96,7 +92,6 @@ class Critic:
     n_classes: int = 0
     prior_sees_labels: bool = True
     columns: tuple[int, int] | None = None
-    second_weight: float = 1.0
 
     def n_inputs(self, n_components: int) -> int:
         """Input width of the discriminator where all codes have n_components columns."""
@@ -174,17 +169,8 @@ class Critic:
         weight: Tensor | None = None,
     ) -> Tensor:
         """Loss of the encoder, before the critic's weight: codes should pass for the prior's."""
-        inputs = self.inputs(self._movable(codes), y, generator)
-        logits = discriminator(inputs).squeeze(1).to(codes.dtype)
+        logits = discriminator(self.inputs(codes, y, generator)).squeeze(1).to(codes.dtype)
         return weighted_mean(ADVERSARIAL_LOSSES[self.loss].fooling(logits), weight)
-
-    def _movable(self, codes: Tensor) -> Tensor:
-        """The same codes, of which the second part gets its share of gradients."""
-        if self.second_weight == 1:
-            return codes
-        k = self.prior.first.n_components
-        first, second = codes[:, :k], codes[:, k:]
-        return torch.cat([first, second.detach().lerp(second, self.second_weight)], dim=1)
 
 
 def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:

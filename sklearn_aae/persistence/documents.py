@@ -54,9 +54,9 @@ def upgraded(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """A document of the first format, and its arrays, as those of the second.
 
-    It had no parameters that came later, no flow, critics that moved whole codes, no weights of a
-    classifier's classes and shares of clusters, and the columns in five attributes, with centre and
-    scale once more in the likelihood.
+    It had no parameters that came later, no flow, no weights of a classifier's classes and shares
+    of clusters, and the columns in five attributes, with centre and scale once more in the
+    likelihood.
     """
     attributes, parameters = document["attributes"], document["parameters"]
     known = {cls.__name__: inspect.signature(cls).parameters for cls in MODELS}
@@ -80,13 +80,12 @@ def upgraded(
         arrays[name] = np.full(n, 1 / n)
     if "_density" in attributes:
         attributes["_density"] = _of_neighbors_alone(attributes["_density"], arrays)
-    module, critics = (document["net"][name] for name in ("module", "critics"))
+    module = document["net"]["module"]
     module = module | {"arguments": {"flow": None} | module["arguments"]}
-    items = [c | {"fields": {"second_weight": 1.0} | c["fields"]} for c in critics["items"]]
     document = document | {
         "parameters": later | parameters,
         "attributes": attributes,
-        "net": document["net"] | {"module": module, "critics": critics | {"items": items}},
+        "net": document["net"] | {"module": module},
     }
     return document, arrays
 

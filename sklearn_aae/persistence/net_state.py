@@ -19,7 +19,6 @@ from sklearn_aae._training.net import OPTIMIZERS, PLAIN, AdversarialNet
 from sklearn_aae._training.networks import check_networks
 from sklearn_aae.callbacks import AdversarialTraining
 from sklearn_aae.persistence.schema import Comparison, check_prior, is_number
-from sklearn_aae.priors import Joint
 
 _NET_NUMBERS = ("null_deviance", "noise", "lr", "discriminator_lr")
 NET_FIELDS = {
@@ -96,8 +95,6 @@ def _checked_discriminators(
         numbers_ = (critic.weight, critic.gradient_penalty, critic.instance_noise)
         ok = all(is_number(v) and 0 <= v < math.inf for v in numbers_)
         ok = ok and isinstance(critic.loss, str) and critic.loss in ADVERSARIAL_LOSSES
-        ok = ok and is_number(critic.second_weight) and 0 <= critic.second_weight <= 1
-        ok = ok and (critic.second_weight == 1 or type(critic.prior) is Joint)
         ok = ok and critic.name == name and critic.columns == columns
         ok = ok and all(type(v) is int for v in (critic.n_classes, *critic.columns))
         ok = ok and critic.n_classes in n_labels
