@@ -524,7 +524,7 @@ def main():
     print(f"seed {seed}, {options.minutes:g} minutes", flush=True)
     outcomes, violations = fuzz(options.minutes, seed, lambda text: print(text, flush=True))
     for (estimator, kind, outcome), n in sorted(outcomes.items()):
-        print(f"{estimator:<36} {kind:<9} {outcome:<28} {n:>6}")
+        print(f"{estimator:<44} {kind:<9} {outcome:<28} {n:>6}")
     print(f"{sum(outcomes.values())} cases, {len(violations)} kinds of violations, seed {seed}")
     sys.exit(bool(violations))
 
