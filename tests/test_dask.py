@@ -433,9 +433,14 @@ def test_no_worker_is_left(monkeypatch):
 def test_an_interrupted_client_frees_the_workers(processes):
     main = threading.main_thread().ident
     happen = lambda: signal.pthread_kill(main, signal.SIGINT)  # noqa: E731
+    # A shell ignores Ctrl-C for what it starts in the background.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     thread = while_training(processes, happen, 1.0)
-    with pytest.raises(KeyboardInterrupt):
-        model(client=processes, max_iter=100_000).fit(COLLECTION)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            model(client=processes, max_iter=100_000).fit(COLLECTION)
+    finally:
+        signal.signal(signal.SIGINT, handler)
     thread.join()
     assert model(client=processes, max_iter=1).fit(COLLECTION).n_iter_ == 1
 

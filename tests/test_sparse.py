@@ -12,7 +12,8 @@ from sklearn_aae import (
     ConditionalAdversarialAutoencoder,
 )
 
-X = scipy.sparse.random_array((150, 40), density=0.1, format="csr", rng=0)
+_RNG = np.random.default_rng(0)
+X = scipy.sparse.csr_array(_RNG.random((150, 40)) * (_RNG.random((150, 40)) < 0.1))
 Y = np.arange(150) % 2
 
 

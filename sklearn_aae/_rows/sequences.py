@@ -156,7 +156,7 @@ class SequenceInference(Inference):
         with torch.inference_mode():
             for rows in gen_batches(len(inputs), _ROWS_PER_CHUNK):
                 z = torch.tensor(inputs[rows]).to(self.device)
-                said[rows] = generated(decoder, z, longest, temperature, generator).cpu()
+                said[rows] = generated(decoder, z, longest, temperature, generator).cpu().numpy()
         return said
 
     def reconstruct(self, X: Any) -> np.ndarray:
